@@ -1,6 +1,6 @@
 //! What a sampler asks: the clean sample expected behind a noisy one.
 
-use crate::NoiseLevel;
+use crate::{MathError, NoiseLevel};
 
 /// What a denoiser answers.
 #[derive(Debug, Clone)]
@@ -27,6 +27,9 @@ pub enum DenoiseError {
     /// The network or its device failed.
     #[error("the network failed: {0}")]
     Network(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The network's output says nothing about x₀ at this level.
+    #[error(transparent)]
+    Conversion(#[from] MathError),
     /// The denoiser does not take this input.
     #[error("the denoiser does not take this input: {0}")]
     Input(String),

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::stable::softplus;
+
 /// The log-SNR of Kingma et al. 2021 (arXiv:2107.00630): `λ = ln(α²/σ²)`, in nats; `+∞` is clean, `−∞` is pure noise.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct LogSnr(pub f64);
@@ -111,9 +113,4 @@ impl NoiseLevel {
     pub fn time(&self) -> f64 {
         self.time
     }
-}
-
-/// `ln(1 + eˣ)` without overflow.
-fn softplus(x: f64) -> f64 {
-    x.max(0.0) + (-x.abs()).exp().ln_1p()
 }

@@ -1,5 +1,15 @@
 //! Where random numbers come from: never a global generator, always a key (seed, sample, draw).
 
+mod keyed;
+mod normal;
+mod permutation;
+mod philox;
+mod replayed;
+
+pub use keyed::KeyedNoise;
+pub use philox::philox4x32;
+pub use replayed::ReplayedNoise;
+
 /// Why a source gave no noise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -27,4 +37,10 @@ pub trait NoiseSource<S> {
     /// # Errors
     /// Where a replayed source is exhausted.
     fn standard_normal_like(&mut self, x: &S) -> Result<S, NoiseError>;
+}
+
+impl<S, N: NoiseSource<S> + ?Sized> NoiseSource<S> for &mut N {
+    fn standard_normal_like(&mut self, x: &S) -> Result<S, NoiseError> {
+        (**self).standard_normal_like(x)
+    }
 }
