@@ -173,6 +173,7 @@ mod tests {
         assert_finds("crates/diffusion-train/src/a.rs", text, 2, "eprintln!");
         assert!(findings("crates/diffusion-cli/src/a.rs", text).is_empty());
         assert!(findings("crates/diffusion-train/build.rs", text).is_empty());
+        assert!(findings("crates/diffusion-torch/src/testing.rs", text).is_empty());
         assert!(
             findings(
                 "crates/diffusion-train/src/a.rs",
