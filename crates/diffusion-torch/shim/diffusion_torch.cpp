@@ -15,7 +15,6 @@
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adamw.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/mul.h>
@@ -74,14 +73,6 @@ std::vector<at::Tensor> present_gradients(const TensorRef* parameters, size_t co
     if (gradient.defined()) out.push_back(gradient);
   }
   return out;
-}
-
-at::MemoryFormat memory_format(int32_t format) {
-  switch (format) {
-    case 0: return at::MemoryFormat::Contiguous;
-    case 1: return at::MemoryFormat::ChannelsLast;
-    default: return at::MemoryFormat::Preserve;
-  }
 }
 
 // Whether element k of one tensor's memory is element k of the other's; the stride of a dimension of size 1 is never used.
@@ -311,20 +302,12 @@ char* dt_manual_seed(int32_t device, uint64_t seed) {
 
 // --- memory format -------------------------------------------------------------------------------------------------
 
-// `format`: 0 contiguous, 1 channels-last, 2 preserve.
-char* dt_contiguous(TensorRef tensor, int32_t format, at::Tensor** out) {
-  return guarded([&] { *out = new at::Tensor(tensor->contiguous(memory_format(format))); });
+char* dt_to_channels_last(TensorRef tensor, at::Tensor** out) {
+  return guarded([&] { *out = new at::Tensor(tensor->contiguous(at::MemoryFormat::ChannelsLast)); });
 }
 
-char* dt_is_contiguous(TensorRef tensor, int32_t format, bool* answer) {
-  return guarded([&] { *answer = tensor->is_contiguous(memory_format(format)); });
-}
-
-char* dt_empty_like(TensorRef tensor, int32_t format, at::Tensor** out) {
-  return guarded([&] {
-    at::NoGradGuard no_grad;
-    *out = new at::Tensor(at::empty_like(*tensor, tensor->options(), memory_format(format)));
-  });
+char* dt_is_channels_last(TensorRef tensor, bool* answer) {
+  return guarded([&] { *answer = tensor->is_contiguous(at::MemoryFormat::ChannelsLast); });
 }
 
 // --- arithmetic ----------------------------------------------------------------------------------------------------

@@ -327,10 +327,63 @@ fn in_domain(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{memory_format, set_gradient, testing};
 
     #[test]
     fn a_device_without_a_kernel_is_refused() {
         assert!(has_kernel(Device::Cpu) && has_kernel(Device::Cuda(3)));
         assert!(!has_kernel(Device::Mps) && !has_kernel(Device::Vulkan));
+    }
+
+    /// Why `check_layouts` exists: libtorch's CPU kernel walks mismatched tensors as flat arrays, and says nothing.
+    #[test]
+    fn without_the_check_the_wrong_elements_are_updated() {
+        if testing::device() != Device::Cpu {
+            return; // the CUDA kernel was not tried
+        }
+        let shape = [1, 2, 2, 2];
+        let parameter = Tensor::zeros(shape, (Kind::Float, Device::Cpu));
+        let parameter = memory_format::to_channels_last(&parameter)
+            .expect("four dimensions")
+            .set_requires_grad(true);
+        let gradient = host::from_slice(&[1f32, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0], &shape)
+            .expect("eight elements");
+        set_gradient(&parameter, Some(&gradient)).expect("a gradient of the same shape");
+        let mut adamw =
+            AdamW::new(vec![("w".into(), parameter.shallow_clone())], AdamWConfig::default())
+                .expect("one parameter");
+
+        let error =
+            adamw.step(0.5).expect_err("the gradient is contiguous, the parameter channels-last");
+        assert!(
+            matches!(&error, TorchError::Layout { parameter, .. } if parameter == "w"),
+            "{error}"
+        );
+        assert!(error.to_string().contains("strides [8, 1, 4, 2]"), "{error}");
+        assert_eq!(
+            (adamw.steps(), parameter.abs().max().double_value(&[])),
+            (0, 0.0),
+            "nothing was updated"
+        );
+
+        let _ = adamw.step.fill_(1.0);
+        let (parameters, exp_avgs) =
+            (ffi::handles(&adamw.parameters), ffi::handles(&adamw.exp_avgs));
+        let exp_avg_sqs = ffi::handles(&adamw.exp_avg_sqs);
+        // SAFETY: one handle each; the four tensors have eight f32 elements, so the kernel stays within their memory.
+        let message = unsafe {
+            let step = adamw.step.as_ptr();
+            let (x, m, v) = (parameters.as_ptr(), exp_avgs.as_ptr(), exp_avg_sqs.as_ptr());
+            ffi::dt_fused_adamw(x, m, v, 1, step, 0.5, 0.9, 0.999, 0.0, 1e-8)
+        };
+        assert_eq!(ffi::failure(message), None, "libtorch takes it");
+        // The first step moves every element by −0.5·sign(g).
+        let moved: Vec<f32> = host::to_vec(&parameter).expect("f32");
+        let signs: Vec<f32> = moved.iter().map(|x| x.signum()).collect();
+        assert_eq!(
+            signs,
+            [-1.0, -1.0, 1.0, 1.0, -1.0, -1.0, 1.0, 1.0],
+            "the signs asked for are - - - - + + + +"
+        );
     }
 }

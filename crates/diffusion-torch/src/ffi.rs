@@ -73,11 +73,8 @@ unsafe extern "C" {
     pub(crate) fn dt_set_rng_state(device: i32, state: TensorRef) -> Message;
     pub(crate) fn dt_manual_seed(device: i32, seed: u64) -> Message;
 
-    pub(crate) fn dt_contiguous(tensor: TensorRef, format: i32, out: *mut *mut C_tensor)
-    -> Message;
-    pub(crate) fn dt_is_contiguous(tensor: TensorRef, format: i32, answer: *mut bool) -> Message;
-    pub(crate) fn dt_empty_like(tensor: TensorRef, format: i32, out: *mut *mut C_tensor)
-    -> Message;
+    pub(crate) fn dt_to_channels_last(tensor: TensorRef, out: *mut *mut C_tensor) -> Message;
+    pub(crate) fn dt_is_channels_last(tensor: TensorRef, answer: *mut bool) -> Message;
 
     pub(crate) fn dt_linear_combination(
         tensors: *const TensorRef,

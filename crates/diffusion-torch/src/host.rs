@@ -70,6 +70,24 @@ pub fn from_bytes(bytes: &[u8], shape: &[i64], kind: Kind) -> Result<Tensor, Tor
     Ok(tensor)
 }
 
+/// A CPU tensor of this shape whose elements, zero before, `fill` writes in row-major order: no copy at all.
+///
+/// # Errors
+/// Where no tensor has the shape.
+pub fn filled_by<T: Element>(
+    shape: &[i64],
+    fill: impl FnOnce(&mut [T]),
+) -> Result<Tensor, TorchError> {
+    let n_elements = elements(shape, T::KIND)?;
+    let tensor = Tensor::f_zeros(shape, (T::KIND, Device::Cpu))?;
+    if n_elements > 0 {
+        // SAFETY: the tensor was made just now, is contiguous, has `n_elements` elements of T's kind, all of them zero
+        // (which is a value of every kind), and nobody else has a handle of it.
+        fill(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<T>(), n_elements) });
+    }
+    Ok(tensor)
+}
+
 /// The elements of a tensor, in row-major order, wherever it is and however it lies in memory.
 ///
 /// # Errors

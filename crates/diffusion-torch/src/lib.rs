@@ -51,6 +51,7 @@ mod gradients;
 pub mod host;
 mod library;
 pub mod memory_format;
+mod noise;
 mod rng;
 mod state;
 pub mod testing;

@@ -1,7 +1,7 @@
 //! A libtorch tensor as what a sampler moves.
 
 use diffusion_math::State;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use crate::{TorchError, ffi};
 
@@ -45,6 +45,44 @@ impl State for TensorState {
     fn clamp(&self, bound: f64) -> Self {
         Self(tch::no_grad(|| self.0.clamp(-bound, bound)))
     }
+
+    /// The exponential is taken in f64.
+    fn times_exp(&self, factor: f64, exponent: &Self) -> Option<Self> {
+        assert_eq!(self.0.size(), exponent.0.size(), "noise and its exponent have one shape");
+        Some(Self(tch::no_grad(|| {
+            let scale = (exponent.0.to_kind(Kind::Double) * factor).exp();
+            &self.0 * scale.to_kind(self.0.kind())
+        })))
+    }
+
+    fn threshold_dynamically(&self, ratio: f64, largest: f64) -> Option<Self> {
+        if self.0.numel() == 0 {
+            return Some(Self(self.0.copy()));
+        }
+        Some(Self(tch::no_grad(|| {
+            let q = quantile_of_sizes(&self.0, ratio)
+                .clamp(1.0, largest.max(1.0))
+                .to_kind(self.0.kind());
+            self.0.minimum(&q).maximum(&-&q) / q
+        })))
+    }
+}
+
+/// The `ratio`-quantile of every sample's |x|, linear between order statistics, in f64 and in a shape that broadcasts.
+///
+/// `torch.quantile` refuses more than 16 million elements, and finds its place in the order in the precision of the data.
+fn quantile_of_sizes(x: &Tensor, ratio: f64) -> Tensor {
+    let n_samples = x.size().first().copied().unwrap_or(1);
+    let sorted = x.abs().to_kind(Kind::Double).reshape([n_samples, -1]).sort(1, false).0;
+    let position = ratio.clamp(0.0, 1.0) * (sorted.size()[1] - 1) as f64;
+    let below = sorted.select(1, position.floor() as i64);
+    let above = sorted.select(1, position.ceil() as i64);
+    let mut broadcast = vec![1; x.dim()];
+    if let Some(samples) = broadcast.first_mut() {
+        *samples = n_samples;
+    }
+    let quantile: Tensor = &below + (above - &below) * position.fract();
+    quantile.reshape(&broadcast)
 }
 
 /// The smallest and the largest element are NaN where any is, so they tell in one pass.
