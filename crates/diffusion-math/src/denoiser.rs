@@ -8,8 +8,8 @@ use crate::{MathError, NoiseLevel};
 pub struct Prediction<S> {
     /// `x̂₀ = E[x₀ | x_t]`.
     pub x0_hat: S,
-    /// The reverse step's log-variance, where the network learned one (Nichol & Dhariwal 2021, arXiv:2102.09672, Eq. 15):
-    /// the interpolation weight `v ∈ [0, 1]` between `ln β̃` and `ln β`, element by element.
+    /// What the network learned about the reverse step's variance, where it did: the weight `v ∈ [0, 1]` of
+    /// `ln σ² = v·ln β + (1 − v)·ln β̃`, element by element (Nichol & Dhariwal 2021, arXiv:2102.09672, Eq. 15).
     pub variance_weight: Option<S>,
 }
 
@@ -17,6 +17,12 @@ impl<S> Prediction<S> {
     /// A prediction of the clean sample alone.
     pub fn of_x0(x0_hat: S) -> Self {
         Self { x0_hat, variance_weight: None }
+    }
+
+    /// The same prediction with the learned interpolation weight `v ∈ [0, 1]` of the reverse variance.
+    #[must_use]
+    pub fn with_variance_weight(self, variance_weight: S) -> Self {
+        Self { variance_weight: Some(variance_weight), ..self }
     }
 }
 

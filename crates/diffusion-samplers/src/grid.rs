@@ -1,0 +1,255 @@
+//! Which noise levels a trajectory visits.
+
+use diffusion_math::{DiscreteSchedule, LogSnr, NoiseLevel};
+use serde::{Deserialize, Serialize};
+
+use crate::SetupError;
+
+/// The steps of a trajectory, from the noisiest level to the cleanest; checked once, here.
+///
+/// Log-SNR rises strictly from step to step; only the first level may be pure noise (−∞) and only the last clean (+∞).
+///
+/// Each step goes from its level to a target. The target is the next step's level, but for grids of diffusers' DDIM
+/// where the number of steps does not divide the schedule's ([`with_targets`](Self::with_targets)).
+///
+/// ```
+/// use diffusion_math::DiscreteSchedule;
+/// use diffusion_samplers::{NoiseGrid, TimestepSpacing};
+/// let schedule = DiscreteSchedule::linear(1000)?;
+/// let grid = NoiseGrid::spaced(&schedule, TimestepSpacing::Leading, 10, 0)?;
+/// let times: Vec<f64> = grid.steps().map(|(from, _)| from.time()).collect();
+/// assert_eq!(times, [900.0, 800.0, 700.0, 600.0, 500.0, 400.0, 300.0, 200.0, 100.0, 0.0]);
+/// assert_eq!(grid.last().sigma(), 0.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoiseGrid {
+    steps: Vec<(NoiseLevel, NoiseLevel)>,
+}
+
+impl NoiseGrid {
+    /// The grid through these levels, noisiest first: n levels are n − 1 steps.
+    ///
+    /// # Errors
+    /// Fewer than two levels, a NaN, log-SNR that does not rise strictly, or an infinite one elsewhere than at its end.
+    pub fn new(levels: &[NoiseLevel]) -> Result<Self, SetupError> {
+        if levels.len() < 2 {
+            return Err(SetupError::TooFewLevels { n_levels: levels.len() });
+        }
+        let grid = Self { steps: levels.windows(2).map(|pair| (pair[0], pair[1])).collect() };
+        grid.check_levels()?;
+        grid.check_targets(|from, to| from < to)?;
+        Ok(grid)
+    }
+
+    /// A grid whose every step has a target of its own: what diffusers' DDIM does, whose step of `T/n` timesteps, rounded
+    /// down, need not end where the next one starts.
+    ///
+    /// # Errors
+    /// No step, as many targets as levels are not given, a NaN, levels that do not rise strictly in log-SNR, or a target
+    /// below its level. The last target may repeat its level (diffusers' `set_alpha_to_one = false`).
+    pub fn with_targets(levels: &[NoiseLevel], targets: &[NoiseLevel]) -> Result<Self, SetupError> {
+        if levels.is_empty() {
+            return Err(SetupError::TooFewLevels { n_levels: targets.len() });
+        }
+        if levels.len() != targets.len() {
+            return Err(SetupError::TargetCount {
+                n_steps: levels.len(),
+                n_targets: targets.len(),
+            });
+        }
+        let grid = Self { steps: levels.iter().copied().zip(targets.iter().copied()).collect() };
+        grid.check_levels()?;
+        let last = grid.steps.len() - 1;
+        let repeats = grid.steps[last].0.log_snr() == grid.steps[last].1.log_snr();
+        let mut rising = grid.clone();
+        if repeats {
+            rising.steps.pop();
+        }
+        rising.check_targets(|from, to| from < to)?;
+        Ok(grid)
+    }
+
+    /// Every level of a discrete schedule, T steps from index T to clean data.
+    ///
+    /// # Errors
+    /// None for a schedule that its constructors accept.
+    pub fn every_step(schedule: &DiscreteSchedule) -> Result<Self, SetupError> {
+        let levels: Vec<_> =
+            (0..=schedule.n_steps()).rev().map(|index| schedule.level(index)).collect();
+        Self::new(&levels)
+    }
+
+    /// diffusers' timesteps of a discrete schedule ([`timesteps`]), then clean data.
+    ///
+    /// # Errors
+    /// No step, more steps than the schedule has, or an offset past its end.
+    pub fn spaced(
+        schedule: &DiscreteSchedule,
+        spacing: TimestepSpacing,
+        n_steps: usize,
+        steps_offset: usize,
+    ) -> Result<Self, SetupError> {
+        let timesteps = timesteps(spacing, schedule.n_steps(), n_steps, steps_offset)?;
+        let mut levels: Vec<_> = timesteps.iter().map(|&t| schedule.level_at_timestep(t)).collect();
+        levels.push(schedule.level(0));
+        Self::new(&levels)
+    }
+
+    /// Variance-preserving levels equally spaced in log-SNR, `from` < `to` both finite: the grid on which orders of
+    /// convergence are measured. Its levels have no time, since they belong to no schedule.
+    ///
+    /// # Errors
+    /// No step, an end that is not finite, or `from ≥ to`.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn uniform_log_snr(from: LogSnr, to: LogSnr, n_steps: usize) -> Result<Self, SetupError> {
+        for (index, LogSnr(log_snr)) in [(0, from), (n_steps, to)] {
+            if !log_snr.is_finite() {
+                return Err(SetupError::Level { index, log_snr, allowed: "both ends are finite" });
+            }
+        }
+        let at = |i: usize| from.0 + i as f64 / n_steps as f64 * (to.0 - from.0);
+        let levels: Vec<_> =
+            (0..=n_steps).map(|i| NoiseLevel::variance_preserving(LogSnr(at(i)))).collect();
+        Self::new(&levels)
+    }
+
+    /// How many steps there are, at least 1.
+    pub fn n_steps(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Step `index`, from 0: (level of x_t, level of the result).
+    pub fn step(&self, index: usize) -> Option<(NoiseLevel, NoiseLevel)> {
+        self.steps.get(index).copied()
+    }
+
+    /// The steps in order, each (level of x_t, level of the result).
+    pub fn steps(&self) -> impl ExactSizeIterator<Item = (NoiseLevel, NoiseLevel)> + '_ {
+        self.steps.iter().copied()
+    }
+
+    /// The noisiest level, where a trajectory starts.
+    pub fn first(&self) -> NoiseLevel {
+        self.steps[0].0
+    }
+
+    /// The cleanest level, where it ends.
+    pub fn last(&self) -> NoiseLevel {
+        self.steps[self.steps.len() - 1].1
+    }
+
+    /// The levels at which a denoiser is asked: none is NaN or clean, and they rise.
+    fn check_levels(&self) -> Result<(), SetupError> {
+        for (index, (from, _)) in self.steps.iter().enumerate() {
+            let log_snr = from.log_snr().0;
+            if log_snr.is_nan() {
+                return Err(SetupError::Level { index, log_snr, allowed: "it must be a number" });
+            }
+            if log_snr == f64::INFINITY {
+                return Err(SetupError::Level {
+                    index,
+                    log_snr,
+                    allowed: "only the last level may be clean",
+                });
+            }
+            if index > 0 && log_snr == f64::NEG_INFINITY {
+                return Err(SetupError::Level {
+                    index,
+                    log_snr,
+                    allowed: "only the first level may be pure noise",
+                });
+            }
+        }
+        for (i, pair) in self.steps.windows(2).enumerate() {
+            let (from, to) = (pair[0].0.log_snr().0, pair[1].0.log_snr().0);
+            if from >= to {
+                return Err(SetupError::NotRising { step: i + 1, from, to });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_targets(&self, allowed: impl Fn(f64, f64) -> bool) -> Result<(), SetupError> {
+        for (i, (from, to)) in self.steps.iter().enumerate() {
+            let (from, to) = (from.log_snr().0, to.log_snr().0);
+            if to.is_nan() {
+                return Err(SetupError::Level {
+                    index: i + 1,
+                    log_snr: to,
+                    allowed: "it must be a number",
+                });
+            }
+            if !allowed(from, to) {
+                return Err(SetupError::NotRising { step: i + 1, from, to });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// diffusers' `timestep_spacing`: which timesteps of `0..T` a trajectory of n steps visits (Lin et al. 2023,
+/// arXiv:2305.08891, Table 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TimestepSpacing {
+    /// `0, k, 2k, …` with `k = ⌊T/n⌋`, plus an offset: starts below the last timestep.
+    #[default]
+    Leading,
+    /// n numbers from 0 to T − 1, rounded half to even: both ends.
+    Linspace,
+    /// `T, T − T/n, …` rounded half to even, less 1: the last timestep, not the first.
+    Trailing,
+}
+
+/// The integer timesteps of n steps over a schedule of T, noisiest first, exactly as diffusers 0.42.1 computes them;
+/// `steps_offset` counts with [`TimestepSpacing::Leading`] alone, as there.
+///
+/// One difference: for some n (61 at T = 1000) numpy's rounding gives diffusers an (n + 1)-th trailing timestep of −1,
+/// at which it asks the network and reads the schedule's last entry; here it is left out.
+///
+/// # Errors
+/// n = 0, n > T, or an offset past the schedule's end.
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::integer_division // diffusers' `T // n`
+)]
+pub fn timesteps(
+    spacing: TimestepSpacing,
+    n_train_steps: usize,
+    n_steps: usize,
+    steps_offset: usize,
+) -> Result<Vec<usize>, SetupError> {
+    if n_steps == 0 || n_steps > n_train_steps {
+        return Err(SetupError::StepCount { n_steps, n_train_steps });
+    }
+    let last = n_train_steps - 1;
+    Ok(match spacing {
+        TimestepSpacing::Leading => {
+            let stride = n_train_steps / n_steps;
+            let timestep = (n_steps - 1) * stride + steps_offset;
+            if timestep > last {
+                return Err(SetupError::TimestepOutOfRange { timestep, steps_offset, last });
+            }
+            (0..n_steps).rev().map(|i| i * stride + steps_offset).collect()
+        }
+        TimestepSpacing::Linspace => {
+            // numpy.linspace(0, T − 1, n): i·(T − 1)/(n − 1) with the quotient formed first, the last one set to its end.
+            let stride = if n_steps > 1 { last as f64 / (n_steps - 1) as f64 } else { 0.0 };
+            let at = |i: usize| {
+                if n_steps > 1 && i == n_steps - 1 { last as f64 } else { i as f64 * stride }
+            };
+            (0..n_steps).rev().map(|i| at(i).round_ties_even() as usize).collect()
+        }
+        TimestepSpacing::Trailing => {
+            // numpy.arange(T, 0, −T/n): start + i·delta with delta the difference of the first two, as it rounds.
+            let start = n_train_steps as f64;
+            let delta = (start - start / n_steps as f64) - start;
+            (0..n_steps)
+                .map(|i| (start + i as f64 * delta).round_ties_even() as usize - 1)
+                .collect()
+        }
+    })
+}
