@@ -54,29 +54,27 @@ pub(super) fn look(folder: &Path, variant: Variant) -> State {
 }
 
 fn compare(folder: &Path, variant: Variant, marker: &str) -> Result<(), String> {
-    let mut lines = marker.lines();
-    if lines.next() != Some(&title(variant)) {
+    let lines: Vec<_> = marker.lines().collect();
+    let [first, files @ .., last] = lines.as_slice() else {
+        return Err(format!("{MARKER} is cut short"));
+    };
+    if *last != closing(files.len()) || !marker.ends_with('\n') {
+        return Err(format!("{MARKER} is cut short"));
+    }
+    if *first != title(variant) {
         return Err(format!("{MARKER} does not open with \"{}\"", title(variant)));
     }
-    let mut n_files = 0;
-    for line in lines {
+    for line in files {
         let (size, path) = line.split_once(' ').ok_or_else(|| format!("{MARKER} is damaged"))?;
-        if size == "files" {
-            return if path == n_files.to_string() {
-                Ok(())
-            } else {
-                Err(format!("{MARKER} is damaged"))
-            };
-        }
         match fs::metadata(folder.join(path)) {
-            Ok(metadata) if metadata.len().to_string() == size => n_files += 1,
+            Ok(metadata) if metadata.len().to_string() == size => {}
             Ok(metadata) => {
                 return Err(format!("{path} has {} bytes instead of {size}", metadata.len()));
             }
             Err(_) => return Err(format!("{path} is missing")),
         }
     }
-    Err(format!("{MARKER} is cut short"))
+    Ok(())
 }
 
 /// Compares every file with the size and the SHA-256 that its wheel recorded.
@@ -136,7 +134,7 @@ pub(super) fn mark(folder: &Path, variant: Variant, entries: &[Entry]) -> Result
     for entry in entries {
         writeln!(text, "{} {}", entry.size, entry.path)?;
     }
-    writeln!(text, "files {}", entries.len())?;
+    writeln!(text, "{}", closing(entries.len()))?;
     let temporary = folder.join(format!("{MARKER}.{}", std::process::id()));
     fs::write(&temporary, text)
         .and_then(|()| fs::rename(&temporary, folder.join(MARKER)))
@@ -145,6 +143,11 @@ pub(super) fn mark(folder: &Path, variant: Variant, entries: &[Entry]) -> Result
 
 fn title(variant: Variant) -> String {
     format!("libtorch {LIBTORCH_VERSION} {}", variant.name())
+}
+
+/// The marker's last line: without it the marker itself is not whole.
+fn closing(n_files: usize) -> String {
+    format!("files {n_files}")
 }
 
 /// Every file of the parts that count, by the `RECORD`s of all wheels in the folder.
@@ -256,7 +259,7 @@ mod tests {
         fs::write(&library, "abc").expect("a file can be written");
         let marker: PathBuf = folder.join(MARKER);
         let whole = fs::read_to_string(&marker).expect("it exists");
-        for length in 0..whole.len() - 1 {
+        for length in 0..whole.len() {
             fs::write(&marker, &whole[..length]).expect("a file can be written");
             assert!(matches!(state(), State::Broken(_)), "a marker cut after {length} bytes");
         }
