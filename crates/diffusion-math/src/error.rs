@@ -79,6 +79,16 @@ pub enum MathError {
         /// What would have been accepted.
         allowed: &'static str,
     },
+    /// A covariance that is none.
+    #[error(
+        "the covariance is not positive definite: row {row} leaves a variance of {remaining} given the rows before it"
+    )]
+    NotPositiveDefinite {
+        /// The first row, from 0, that fails.
+        row: usize,
+        /// Its conditional variance, which must be positive.
+        remaining: f64,
+    },
     /// Two lengths that must agree.
     #[error("{what}: expected {expected}, got {got}")]
     LengthMismatch {

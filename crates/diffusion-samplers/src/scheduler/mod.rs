@@ -114,7 +114,7 @@ impl SchedulerConfig {
         let (extra, values) = values.into_iter().partition(|(key, _)| {
             key.starts_with('_') || Self::IGNORED_KEYS.contains(&key.as_str())
         });
-        Self::from_values(&name, values, extra)
+        Self::from_values(&name, &values, extra)
     }
 
     /// The scheduler of a newly trained network, of the named class.
@@ -127,7 +127,7 @@ impl SchedulerConfig {
         parameterization: Parameterization,
     ) -> Result<Self, SetupError> {
         let values = beta_schedule::values_of(schedule, parameterization)?;
-        let config = Self::from_values(class, values, Map::new())?;
+        let config = Self::from_values(class, &values, Map::new())?;
         if config.schedule.has_zero_terminal_snr() && parameterization == Parameterization::Epsilon
         {
             return Err(SetupError::EpsilonAtZeroSnr {
@@ -178,7 +178,7 @@ impl SchedulerConfig {
         values.retain(|key, _| known.contains_key(key));
         let mut extra = self.extra.clone();
         extra.retain(|key, _| key.starts_with('_') && key != "_class_name");
-        Self::from_values(canonical, values, extra)
+        Self::from_values(canonical, &values, extra)
     }
 
     /// The same scheduler with x̂₀ clamped to `[−bound, bound]`, or left as it is: pixels are clipped, latents are not.
@@ -264,14 +264,14 @@ impl SchedulerConfig {
 
     fn from_values(
         class: &str,
-        values: Map<String, Value>,
+        values: &Map<String, Value>,
         extra: Map<String, Value>,
     ) -> Result<Self, SetupError> {
         let class = Self::canonical(class)?;
         let class = if class == DdpmConfig::NAME {
-            Class::Ddpm(parse(&values)?)
+            Class::Ddpm(parse(values)?)
         } else {
-            Class::Ddim(parse(&values)?)
+            Class::Ddim(parse(values)?)
         };
         let schedule = of_class!(&class, config => {
             config.check()?;
