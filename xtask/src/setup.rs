@@ -105,12 +105,6 @@ fn fill(cache: &Cache, check: Check) -> Result<()> {
                 cache.folder.display()
             ),
         },
-        State::Broken(reason) => {
-            eprintln!(
-                "the libtorch in {} is not whole ({reason}); fetching it again",
-                cache.folder.display()
-            );
-        }
     }
 
     let started = Instant::now();
