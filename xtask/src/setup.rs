@@ -79,7 +79,7 @@ fn provide_libtorch(workspace: &Workspace, check: Check) -> Result<()> {
 fn fill(cache: &Cache, check: Check) -> Result<()> {
     fs::create_dir_all(&cache.parent).with_context(|| {
         format!(
-            "the cache folder {} cannot be made; DIFFUSION_CACHE names another",
+            "the cache folder {} cannot be made; set DIFFUSION_CACHE to one that can",
             cache.parent.display()
         )
     })?;

@@ -17,7 +17,7 @@ impl SetupLock {
         let file = File::options().create(true).truncate(false).write(true).open(path);
         let file = file.with_context(|| {
             format!(
-                "{} cannot be written; DIFFUSION_CACHE names another cache folder",
+                "{} cannot be written; set DIFFUSION_CACHE to a folder that can",
                 path.display()
             )
         })?;

@@ -35,14 +35,15 @@ pub(super) fn fetch(folder: &Path, variant: Variant, lock: &SetupLock) -> Result
     // Wheels and unpacked files are on the disk together for a moment.
     let (download, needed) = match variant {
         Variant::Cpu => ("about 540 MB", 1_900_000_000),
-        Variant::Cuda => ("about 3 GB", 11_000_000_000),
+        Variant::Cuda => ("about 2.5 GB", 6_500_000_000),
     };
-    check_space(folder, needed)?;
+    let cache = folder.parent().unwrap_or(folder);
+    check_space(cache, needed)?;
     let python = find_python()?;
     eprintln!(
         "fetching libtorch {LIBTORCH_VERSION} ({}, {download}) into {}, once for all checkouts",
         variant.name(),
-        folder.parent().unwrap_or(folder).display()
+        cache.display()
     );
     pip_install(&python, folder, lock, &["--no-deps", &format!("torch=={LIBTORCH_VERSION}")])?;
     let libraries = libraries_named(&metadata(folder)?, variant);
