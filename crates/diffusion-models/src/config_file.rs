@@ -36,7 +36,9 @@ impl ConfigFile {
             Some(Value::String(name)) => name.clone(),
             Some(other) => return Err(fail(format!("_class_name = {other}: expected a string"))),
             None => {
-                return Err(fail("no _class_name: this is not a model that diffusers saved".into()));
+                return Err(fail(
+                    "no _class_name: this is not a model that diffusers saved".into(),
+                ));
             }
         };
         keys.retain(|key, _| !key.starts_with('_'));

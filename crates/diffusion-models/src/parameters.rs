@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use diffusion_math::KeyedNoise;
-use diffusion_torch::memory_format::{MemoryFormat, contiguous};
+use diffusion_torch::memory_format::to_channels_last;
 use tch::{Device, Kind, Tensor};
 
 use crate::ModelError;
@@ -70,6 +70,11 @@ impl Parameters {
         self.entries.iter().map(|p| p.tensor.numel()).sum()
     }
 
+    /// Where they live; the CPU where there is none.
+    pub fn device(&self) -> Device {
+        self.entries.first().map_or(Device::Cpu, |p| p.tensor.device())
+    }
+
     /// Their bytes in memory.
     pub fn bytes(&self) -> usize {
         self.entries.iter().map(|p| p.tensor.numel() * p.tensor.kind().elt_size_in_bytes()).sum()
@@ -105,6 +110,15 @@ enum Source {
     Stored(BTreeMap<String, Tensor>),
 }
 
+/// How four-dimensional weights lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemoryFormat {
+    /// Outputs, inputs, rows, columns, as PyTorch's default.
+    Contiguous,
+    /// Outputs, rows, columns, inputs: convolutions run fastest so on a CPU, and on a GPU's tensor cores.
+    ChannelsLast,
+}
+
 /// How the parameters of a network are placed.
 #[derive(Debug, Clone, Copy)]
 pub struct Placement {
@@ -112,7 +126,7 @@ pub struct Placement {
     pub device: Device,
     /// Their type.
     pub kind: Kind,
-    /// The layout of four-dimensional weights; convolutions run fastest on a CPU in channels-last.
+    /// How four-dimensional weights lie in memory.
     pub memory_format: MemoryFormat,
 }
 
@@ -202,11 +216,10 @@ impl ParameterBuilder {
 
     fn place(&self, tensor: &Tensor) -> Result<Tensor, ModelError> {
         let tensor = tensor.f_to_device(self.placement.device)?.f_to_kind(self.placement.kind)?;
-        Ok(if tensor.dim() == 4 {
-            contiguous(&tensor, self.placement.memory_format)?
-        } else {
-            tensor
-        })
+        match self.placement.memory_format {
+            MemoryFormat::ChannelsLast if tensor.dim() == 4 => Ok(to_channels_last(&tensor)?),
+            _ => Ok(tensor),
+        }
     }
 }
 

@@ -52,13 +52,14 @@ def adamw(groups, betas, eps, rates, channels_last):
     }
 
 
-def clip(max_norm):
+def clip(max_norm, scale=1.0):
     parameters = [torch.nn.Parameter(parameter(i, shape)) for i, shape in enumerate(SHAPES)]
     for i, shape in enumerate(SHAPES):
-        parameters[i].grad = gradient(i, shape, 1)
+        parameters[i].grad = gradient(i, shape, 1) * scale
     norm = torch.nn.utils.clip_grad_norm_(parameters, max_norm)
     return {
         "max_norm": max_norm,
+        "scale": scale,
         "norm": norm.item(),
         "gradients": [p.grad.flatten().tolist() for p in parameters],
     }
@@ -72,7 +73,8 @@ golden = {
         adamw([([0, 1, 2], 0.01)], (0.9, 0.999), 1e-8, RATES, True),
         adamw([([0, 2], 0.1), ([1], 0.0)], (0.8, 0.95), 1e-6, RATES, False),
     ],
-    "clip": [clip(1.0), clip(0.03125), clip(1000.0)],
+    # In the last case the norm is about the 1e-6 that PyTorch adds to it.
+    "clip": [clip(1.0), clip(0.03125), clip(1000.0), clip(2.0**-22, 2.0**-21)],
 }
 path = pathlib.Path(__file__).with_name("optimisers.json")
 path.write_text(json.dumps(golden) + "\n")

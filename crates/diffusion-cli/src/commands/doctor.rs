@@ -1,0 +1,76 @@
+//! `diffusion doctor`: what this program found of libtorch and the GPU, and what it will use.
+
+use diffusion_torch::{CudaLibrary, DeviceRequest, Diagnosis, diagnose};
+
+use super::device_name;
+
+/// Say which libtorch and which device are used, and why a GPU is not
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Doctor {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let found = diagnose()?;
+        let auto = diffusion_torch::select(DeviceRequest::Auto)?;
+        if self.json {
+            let result = serde_json::json!({
+                "libtorch": found.libtorch,
+                "version": found.version,
+                "expected_version": found.expected_version,
+                "version_fits": found.version_fits(),
+                "cuda_library": cuda_library(&found.cuda_library),
+                "driver": found.driver.kernel_module,
+                "devices": found.device_names(),
+                "cuda_usable": found.cuda.is_ok(),
+                "cuda_problem": found.cuda.as_ref().err().map(ToString::to_string),
+                "auto_device": device_name(auto),
+                "threads": found.threads.intra_op,
+                "cpu_capability": found.cpu_capability,
+            });
+            println!("{result:#}");
+        } else {
+            print_text(&found);
+            println!("device      {} (what --device auto takes)", device_name(auto));
+        }
+        match found.version_fits() {
+            true => Ok(()),
+            false => anyhow::bail!(
+                "libtorch is version {}, this program needs {}: run `cargo xtask setup`, or set LIBTORCH to a copy of it",
+                found.version.as_deref().unwrap_or("unknown"),
+                found.expected_version
+            ),
+        }
+    }
+}
+
+fn print_text(found: &Diagnosis) {
+    let unknown = || "not found".to_owned();
+    println!(
+        "libtorch    {}",
+        found.libtorch.as_ref().map_or_else(unknown, |p| p.display().to_string())
+    );
+    let version = found.version.clone().unwrap_or_else(unknown);
+    println!("version     {version} (needed: {})", found.expected_version);
+    println!("processor   {}, {} threads", found.cpu_capability, found.threads.intra_op);
+    println!("CUDA part   {}", cuda_library(&found.cuda_library));
+    println!(
+        "driver      {}",
+        found.driver.kernel_module.clone().unwrap_or_else(|| "none".to_owned())
+    );
+    match &found.cuda {
+        Ok(count) => println!("GPU         {count}: {}", found.device_names().join(", ")),
+        Err(problem) => println!("GPU         not used: {problem}"),
+    }
+}
+
+fn cuda_library(library: &CudaLibrary) -> String {
+    match library {
+        CudaLibrary::Absent => "absent (a CPU build of libtorch)".to_owned(),
+        CudaLibrary::Loaded(path) => format!("loaded from {}", path.display()),
+        CudaLibrary::Failed(error) => format!("does not load: {error}"),
+    }
+}

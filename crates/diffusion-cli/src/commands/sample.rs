@@ -1,0 +1,191 @@
+//! `diffusion sample`: pictures from a run or a pipeline.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use diffusion_models::{Placement, read_tensors, write_tensors};
+use diffusion_pipelines::{InitialNoise, PixelPipeline, SampleRequest, Samples};
+use diffusion_train::{RunConfig, RunDir};
+
+use super::DeviceArgument;
+use crate::exit::usage;
+use crate::picture;
+use crate::progress::Progress;
+
+/// Draw samples from a run or a pipeline directory
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sample {
+    /// A run, or a directory with model_index.json
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    /// How many samples
+    #[arg(short = 'n', value_name = "N", conflicts_with = "init_latents")]
+    n: Option<usize>,
+    /// Sampling steps [default: the run's, else diffusers']
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
+    /// A sampler by name instead of the pipeline's own: ddpm, ddim
+    #[arg(long, value_name = "NAME")]
+    sampler: Option<String>,
+    /// DDIM's η: 0 is deterministic, 1 is DDPM's ancestral step
+    #[arg(long, value_name = "X")]
+    eta: Option<f64>,
+    /// Key of all noise: sample i is the same whatever -n and --batch-size
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Classes: one for all, or one for each sample, as in 0,1,2
+    #[arg(long, value_name = "K,…", value_delimiter = ',')]
+    class: Vec<i64>,
+    /// s of u + s·(c − u); 1 is no guidance [default: the run's, else 1]
+    #[arg(long, value_name = "S")]
+    guidance: Option<f64>,
+    /// Start from the tensor `init_latents` of this file: N(0, 1), [batch, channels, height, width]
+    #[arg(long, value_name = "FILE.safetensors")]
+    init_latents: Option<PathBuf>,
+    /// Samples that go through the network at once
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    batch_size: usize,
+    /// FILE.png (a grid), FILE.safetensors (`latents` and `image`) or a directory (a PNG a sample)
+    #[arg(short = 'o', value_name = "PATH")]
+    out: Option<PathBuf>,
+    /// Each pixel of a grid this many pixels large
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    scale: u32,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArgument,
+}
+
+impl Sample {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let source = Source::of(&self.directory)?;
+        let request = self.request(&source)?;
+        let device = self.device.select()?;
+        diffusion_torch::keep_freed_memory();
+        let pipeline = PixelPipeline::load(&source.pipeline, Placement::on(device))?;
+        let mut progress: Option<Progress> = None;
+        let batch_size = request.batch_size;
+        let samples = pipeline.sample(&request, &mut |now| {
+            let batches = now.n_samples.div_ceil(batch_size) as u64;
+            let steps = now.n_steps as u64;
+            let done = now.first_sample.div_euclid(batch_size) as u64 * steps + now.step as u64;
+            progress
+                .get_or_insert_with(|| Progress::new("sampling", batches * steps, 0))
+                .update(done, "");
+        })?;
+        if let Some(progress) = &progress {
+            progress.finish();
+        }
+        let out = self.out.clone().unwrap_or_else(|| source.default_out(self.seed));
+        let files = self.write(&out, &samples)?;
+        if self.json {
+            let result = serde_json::json!({
+                "files": files, "n": samples.image.size()[0], "scheduler": samples.scheduler_class,
+                "evaluations": samples.evaluations, "seed": self.seed,
+            });
+            println!("{result:#}");
+        } else {
+            println!("{}", out.display());
+        }
+        Ok(())
+    }
+
+    fn request(&self, source: &Source) -> anyhow::Result<SampleRequest> {
+        if self.batch_size == 0 {
+            return Err(usage(anyhow!("--batch-size 0: expected at least 1")));
+        }
+        if self.n == Some(0) {
+            return Err(usage(anyhow!("-n 0: expected at least 1")));
+        }
+        if self.guidance.is_some_and(|scale| !scale.is_finite()) {
+            return Err(usage(anyhow!("--guidance: expected a finite number")));
+        }
+        let initial_noise =
+            match &self.init_latents {
+                Some(path) => {
+                    let tensor = read_tensors(path)?.remove("init_latents");
+                    InitialNoise::Given(tensor.with_context(|| {
+                        format!("{} has no tensor init_latents", path.display())
+                    })?)
+                }
+                // As many as there are classes, where no count is given.
+                None => InitialNoise::Drawn(self.n.unwrap_or(self.class.len().max(1))),
+            };
+        let defaults = source.config.as_ref().map(|config| &config.sampling);
+        // Without a class there is nothing to guide towards.
+        let guidance_scale = match (self.guidance, defaults) {
+            (Some(scale), _) => scale,
+            (None, Some(sampling)) if !self.class.is_empty() => sampling.guidance_scale,
+            _ => 1.0,
+        };
+        Ok(SampleRequest {
+            initial_noise,
+            seed: self.seed,
+            classes: self.class.clone(),
+            guidance_scale,
+            n_steps: self.steps.or(defaults.map(|sampling| sampling.steps)),
+            sampler: self.sampler.clone(),
+            eta: self.eta,
+            batch_size: self.batch_size,
+        })
+    }
+
+    fn write(&self, out: &Path, samples: &Samples) -> anyhow::Result<Vec<PathBuf>> {
+        match out.extension().and_then(|e| e.to_str()) {
+            Some("png") => picture::write_grid(out, &samples.image, self.scale)?,
+            Some("safetensors") => {
+                if let Some(parent) = out.parent().filter(|p| !p.as_os_str().is_empty()) {
+                    std::fs::create_dir_all(parent)
+                        .with_context(|| format!("cannot create {}", parent.display()))?;
+                }
+                write_tensors(out, [("image", &samples.image), ("latents", &samples.latents)])?;
+            }
+            None => return picture::write_each(out, &samples.image),
+            Some(_) if out.is_dir() => return picture::write_each(out, &samples.image),
+            Some(other) => {
+                return Err(usage(anyhow!(
+                    "-o {}: .{other} is not known; expected .png, .safetensors or a directory",
+                    out.display()
+                )));
+            }
+        }
+        Ok(vec![out.to_owned()])
+    }
+}
+
+/// Where the pipeline is, and the run around it.
+#[derive(Debug)]
+struct Source {
+    pipeline: PathBuf,
+    config: Option<RunConfig>,
+    run: Option<RunDir>,
+}
+
+impl Source {
+    fn of(directory: &Path) -> anyhow::Result<Self> {
+        if !directory.is_dir() {
+            return Err(usage(anyhow!("{} is not a directory", directory.display())));
+        }
+        let run = RunDir::new(directory);
+        if directory.join("model_index.json").exists() || !run.config().exists() {
+            return Ok(Self { pipeline: directory.to_owned(), config: None, run: None });
+        }
+        let config = RunConfig::read(&run.config(), &[])?;
+        if !run.pipeline().exists() {
+            return Err(anyhow!(
+                "{} has no pipeline yet: finish the run with `diffusion train … --resume`",
+                directory.display()
+            ));
+        }
+        Ok(Self { pipeline: run.pipeline(), config: Some(config), run: Some(run) })
+    }
+
+    fn default_out(&self, seed: u64) -> PathBuf {
+        match &self.run {
+            Some(run) => run.samples().join(format!("seed-{seed}.png")),
+            None => PathBuf::from("samples.png"),
+        }
+    }
+}

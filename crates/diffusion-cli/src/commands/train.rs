@@ -1,0 +1,130 @@
+//! `diffusion train`: a run from a configuration.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use diffusion_train::{RunConfig, RunDir, Start, TrainingRun, read_metrics};
+
+use super::{DeviceArgument, device_name};
+use crate::loss_curve;
+use crate::progress::Progress;
+
+/// Train a model as a TOML file says
+#[derive(Debug, clap::Args)]
+pub(crate) struct Train {
+    /// The configuration
+    #[arg(value_name = "CONFIG.toml")]
+    config: PathBuf,
+    /// Override a key, as in --set train.steps=100; may be repeated
+    #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
+    overrides: Vec<String>,
+    /// Go on from the last whole checkpoint in run.dir; with none, start at step 0
+    #[arg(long)]
+    resume: bool,
+    /// Print the configuration as resolved and stop
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArgument,
+}
+
+impl Train {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let config = RunConfig::read(&self.config, &self.overrides)?;
+        if self.dry_run {
+            print!("{}", config.to_toml());
+            return Ok(());
+        }
+        let device = self.device.select()?;
+        diffusion_torch::keep_freed_memory();
+        let start = if self.resume { Start::Resume } else { Start::Fresh };
+        let (mut run, opened) = TrainingRun::open(config, start, device)?;
+        for damaged in &opened.damaged {
+            eprintln!("passed over {}: {}", damaged.path.display(), damaged.reason);
+        }
+        let steps = run.config().train.steps;
+        match opened.step {
+            0 if self.resume => eprintln!(
+                "no whole checkpoint in {}: starting at step 0",
+                run.directory().root().display()
+            ),
+            0 => {}
+            step => eprintln!("going on from step {step} of {steps}"),
+        }
+        let data = run.trainer().data();
+        let [channels, height, width] = data.image_shape();
+        eprintln!(
+            "{} images of {channels}×{height}×{width} in {} classes, {} parameters, {} with {} threads",
+            data.len(),
+            data.n_classes(),
+            run.trainer().unet().parameters().count(),
+            device_name(device),
+            diffusion_torch::threads()?.intra_op,
+        );
+        let stop = stop_on_signal()?;
+        let clock = Instant::now();
+        let seconds = || clock.elapsed().as_secs_f64();
+        let mut progress = Progress::new("training", steps, opened.step);
+        let mut message = String::new();
+        while let Some(now) = run.advance(&seconds)? {
+            if let Some(report) = now.reports.last() {
+                message = format!("loss {:.4}", report.loss);
+            }
+            progress.update(now.step, &message);
+            if stop.load(Ordering::Relaxed) && now.step < steps {
+                progress.finish();
+                let checkpoint = run.checkpoint_now(&seconds)?;
+                bail!(
+                    "stopped by a signal at step {} of {steps}; {} holds it: go on with --resume",
+                    checkpoint.step(),
+                    checkpoint.path().display()
+                );
+            }
+        }
+        progress.finish();
+        self.conclude(run.directory(), steps, seconds())
+    }
+
+    fn conclude(&self, directory: &RunDir, steps: u64, seconds: f64) -> anyhow::Result<()> {
+        let metrics = read_metrics(&directory.metrics())?;
+        loss_curve::write(&directory.loss_curve(), &metrics)?;
+        let recent = metrics.len().div_euclid(20).clamp(1, 100).min(metrics.len());
+        let loss = metrics[metrics.len() - recent..].iter().map(|line| line.loss).sum::<f64>()
+            / recent as f64;
+        if self.json {
+            let result = serde_json::json!({
+                "run": directory.root(), "steps": steps, "loss": loss, "seconds": seconds,
+                "pipeline": directory.pipeline(), "metrics": directory.metrics(), "loss_curve": directory.loss_curve(),
+            });
+            println!("{result:#}");
+            return Ok(());
+        }
+        println!("{steps} steps done, mean loss of the last {recent}: {loss:.4}");
+        println!("  model        {}", directory.pipeline().display());
+        println!("  checkpoints  {}", directory.checkpoints().display());
+        println!("  metrics      {}", directory.metrics().display());
+        println!("  loss curve   {}", directory.loss_curve().display());
+        println!("draw samples with: diffusion sample {} -n 16", directory.root().display());
+        Ok(())
+    }
+}
+
+/// Set by SIGINT, SIGTERM and SIGHUP; a second signal ends the process at once.
+fn stop_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+        eprintln!("\nstopping after this step; again to stop at once");
+    })
+    .context("cannot listen for signals")?;
+    Ok(stop)
+}

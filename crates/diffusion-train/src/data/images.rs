@@ -1,0 +1,100 @@
+//! A labelled set of images, held in memory.
+
+use std::path::Path;
+
+use tch::{Device, Kind, Tensor};
+
+use super::{DataError, IdxFile};
+
+/// Images in [−1, 1] with a class each.
+#[derive(Debug)]
+pub struct ImageDataset {
+    /// `[N, C, H, W]`, f32, on the CPU.
+    images: Tensor,
+    /// `[N]`, 0 … n_classes − 1.
+    labels: Tensor,
+    n_classes: i64,
+}
+
+/// A batch on the device.
+#[derive(Debug)]
+pub struct Batch {
+    /// `[B, C, H, W]` in [−1, 1].
+    pub x0: Tensor,
+    /// `[B]`, 0 … n_classes − 1.
+    pub labels: Tensor,
+}
+
+impl ImageDataset {
+    /// Reads an MNIST-like pair of IDX files and resizes the images to `size × size`, bilinear with antialiasing.
+    ///
+    /// A byte y becomes `y/127.5 − 1`, so that black is −1 and white is 1.
+    ///
+    /// # Errors
+    /// Where a file is absent or damaged, the two hold different counts, or there is no image.
+    pub fn from_idx(images: &Path, labels: &Path, size: i64) -> Result<Self, DataError> {
+        let pixels = IdxFile::read(images, 3)?;
+        let classes = IdxFile::read(labels, 1)?;
+        let count = pixels.dimensions[0];
+        let fail =
+            |path: &Path, reason: String| DataError::Format { path: path.to_owned(), reason };
+        if count != classes.dimensions[0] {
+            let reason = format!(
+                "{} labels for the {count} images of {}",
+                classes.dimensions[0],
+                images.display()
+            );
+            return Err(fail(labels, reason));
+        }
+        if pixels.values.is_empty() {
+            return Err(fail(
+                images,
+                format!("no image: its dimensions are {:?}", pixels.dimensions),
+            ));
+        }
+        let shape = [count as i64, 1, pixels.dimensions[1] as i64, pixels.dimensions[2] as i64];
+        let bytes = Tensor::f_from_slice(&pixels.values)?.f_view(shape)?.f_to_kind(Kind::Float)?;
+        let resized = if shape[2..] == [size, size] {
+            bytes
+        } else {
+            bytes.f_internal_upsample_bilinear2d_aa([size, size], false, None, None)?
+        };
+        let images = resized.f_clamp(0.0, 255.0)?.f_div_scalar(127.5)?.f_sub_scalar(1.0)?;
+        let n_classes = classes.values.iter().max().map_or(0, |&c| i64::from(c) + 1);
+        let labels = Tensor::f_from_slice(&classes.values)?.f_to_kind(Kind::Int64)?;
+        Ok(Self { images, labels, n_classes })
+    }
+
+    /// How many images there are.
+    pub fn len(&self) -> usize {
+        self.images.size()[0] as usize
+    }
+
+    /// Whether there is none; a reader refuses such a set.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Channels, height and width of one image.
+    pub fn image_shape(&self) -> [i64; 3] {
+        let size = self.images.size();
+        [size[1], size[2], size[3]]
+    }
+
+    /// One more than the largest label.
+    pub fn n_classes(&self) -> i64 {
+        self.n_classes
+    }
+
+    /// The images of these indices, on `device`.
+    ///
+    /// # Errors
+    /// Where an index is out of range or the device fails.
+    pub fn batch(&self, indices: &[usize], device: Device) -> Result<Batch, DataError> {
+        let indices: Vec<i64> = indices.iter().map(|&i| i as i64).collect();
+        let indices = Tensor::f_from_slice(&indices)?;
+        let x0 = self.images.f_index_select(0, &indices)?.f_to_device(device)?;
+        let labels = self.labels.f_index_select(0, &indices)?.f_to_device(device)?;
+        Ok(Batch { x0, labels })
+    }
+}

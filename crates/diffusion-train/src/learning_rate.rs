@@ -1,0 +1,31 @@
+//! The learning rate as a function of the step.
+
+use crate::{LearningRateDecay, OptimizerSection};
+
+/// The learning rate of step `step ∈ 1 ..= steps`: a linear rise over the warm-up, then constant or half a cosine.
+///
+/// ```
+/// use diffusion_train::{LearningRateDecay, OptimizerSection, learning_rate};
+/// let section = OptimizerSection {
+///     learning_rate: 2.0,
+///     warmup_steps: 10,
+///     decay: LearningRateDecay::Cosine,
+///     ..OptimizerSection::default()
+/// };
+/// assert_eq!(learning_rate(&section, 5, 110), 1.0);
+/// assert_eq!(learning_rate(&section, 10, 110), 2.0);
+/// assert!((learning_rate(&section, 60, 110) - 1.0).abs() < 1e-12);
+/// ```
+pub fn learning_rate(section: &OptimizerSection, step: u64, steps: u64) -> f64 {
+    let (step, warmup) = (step as f64, section.warmup_steps as f64);
+    if step < warmup {
+        return section.learning_rate * step / warmup;
+    }
+    match section.decay {
+        LearningRateDecay::Constant => section.learning_rate,
+        LearningRateDecay::Cosine => {
+            let progress = (step - warmup) / (steps as f64 - warmup).max(1.0);
+            section.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
+        }
+    }
+}
