@@ -2,7 +2,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::failure::{BadUsage, ProgramFailed};
 use crate::setup;
-use crate::workspace::{Workspace, display, run};
+use crate::workspace::{Workspace, run};
 
 /// The run that is made when no configuration is named, relative to the workspace's root.
 const DEFAULT_CONFIG: &str = "configs/mnist.toml";
@@ -56,7 +56,7 @@ impl Train {
         if plan.config != Path::new(DEFAULT_CONFIG) {
             train.current_dir(std::env::current_dir()?); // paths in the user's own words
         }
-        if let Err(error) = run_to_the_end(&mut train) {
+        if let Err(error) = run_to_the_end("diffusion train", &mut train) {
             plan.hint(workspace, &error);
             return Err(error);
         }
@@ -68,22 +68,17 @@ impl Train {
         let started = Instant::now();
         let run_dir = plan.run_dir(workspace)?;
         let picture = run_dir.join("samples/grid.png");
-        let mut sample = diffusion(workspace, "run");
-        sample.args(["--release", "--quiet", "--", "sample"]).arg(&run_dir);
-        sample
-            .args(["-n", &(N_CLASSES * N_PER_CLASS).to_string(), "--class", &rows_of_classes()])
-            .arg("-o")
-            .arg(&picture);
-        if let Some(device) = plan.value_of("--device") {
-            sample.arg("--device").arg(device);
-        }
-        run_to_the_end(&mut sample)?;
-
+        run_to_the_end("diffusion sample", &mut plan.sample(workspace, &run_dir, &picture))?;
         eprintln!(
             "minutes: set-up {set_up:.1}, build {built:.1}, training {trained:.1}, picture {:.1}",
             minutes(started)
         );
-        println!("{}", report(&run_dir, &picture));
+        let report = report(&run_dir, &picture);
+        if plan.has("--json") {
+            eprintln!("{report}"); // stdout is the training's
+        } else {
+            println!("{report}");
+        }
         Ok(())
     }
 }
@@ -154,6 +149,18 @@ impl Plan {
             .with_context(|| format!("{DEFAULT_CONFIG} names no run.dir"))
     }
 
+    /// Draws the picture: a class for each sample, a row each. The path that `diffusion sample` prints is told with the rest.
+    fn sample(&self, workspace: &Workspace, run_dir: &Path, picture: &Path) -> Command {
+        let mut sample = diffusion(workspace, "run");
+        sample.args(["--release", "--quiet", "--", "sample"]).arg(run_dir);
+        sample.args(["-n", &(N_CLASSES * N_PER_CLASS).to_string(), "--class", &rows_of_classes()]);
+        sample.args(["--scale", "2", "-o"]).arg(picture).stdout(Stdio::null());
+        if let Some(device) = self.value_of("--device") {
+            sample.arg("--device").arg(device);
+        }
+        sample
+    }
+
     /// A run that exists already is the one mistake that everybody makes.
     fn hint(&self, workspace: &Workspace, error: &anyhow::Error) {
         let refused =
@@ -193,23 +200,13 @@ fn rows_of_classes() -> String {
     classes.collect::<Vec<_>>().join(",")
 }
 
+/// `diffusion train` has said where the model, the checkpoints and the loss curve are.
 fn report(run_dir: &Path, picture: &Path) -> String {
-    let lines = [
-        ("picture", picture.to_path_buf(), "a row a class, 0 at the top"),
-        ("model", run_dir.join("pipeline"), "the averaged weights, as diffusers lays them out"),
-        ("checkpoints", run_dir.join("checkpoints"), "for --resume"),
-        ("loss curve", run_dir.join("loss.svg"), ""),
-        ("measurements", run_dir.join("metrics.jsonl"), "one line an interval"),
-        ("configuration", run_dir.join("config.toml"), "as resolved"),
-    ];
-    let lines = lines.map(|(name, path, note)| {
-        format!("  {name:<14} {:<28} {note}", path.display()).trim_end().to_owned()
-    });
-    let more = format!(
-        "cargo run --release -p diffusion-cli -- sample {} -n 16 --class 7 -o sevens.png",
+    format!(
+        "  picture      {} (a row a class, 0 at the top)\n  more         cargo run --release -p diffusion-cli -- sample {} -n 16 --class 7 -o sevens.png",
+        picture.display(),
         run_dir.display()
-    );
-    format!("{}\n  {:<14} {more}", lines.join("\n"), "more")
+    )
 }
 
 fn diffusion(workspace: &Workspace, subcommand: &str) -> Command {
@@ -224,13 +221,12 @@ fn diffusion(workspace: &Workspace, subcommand: &str) -> Command {
 }
 
 /// Waits for a training that handles Ctrl-C itself (it writes a checkpoint): a signal to us must not end us before it.
-fn run_to_the_end(command: &mut Command) -> Result<()> {
-    let program = display(command);
+fn run_to_the_end(program: &str, command: &mut Command) -> Result<()> {
     let interrupted = interruption::watch()?;
     let mut child = command.spawn().with_context(|| format!("`{program}` could not be started"))?;
     let status = wait(&mut child, &interrupted)?;
     if !status.success() {
-        return Err(ProgramFailed { program, code: status.code() }.into());
+        return Err(ProgramFailed { program: program.to_owned(), code: status.code() }.into());
     }
     if interrupted.any() {
         bail!("interrupted; `cargo xtask train --resume` continues");
