@@ -110,7 +110,6 @@ impl Denoiser<f64> for GaussianDenoiser {
 macro_rules! denoiser_of_arrays_of {
     ($element:ty) => {
         impl<D: Dimension> Denoiser<Array<$element, D>> for GaussianDenoiser {
-            #[allow(clippy::cast_possible_truncation)]
             fn denoise(
                 &self,
                 x_t: &Array<$element, D>,

@@ -13,7 +13,7 @@ use crate::State;
 /// assert_eq!(guided(&1.0, &3.0, 7.5), 16.0);
 /// assert_eq!(guided(&1.0, &3.0, 1.0), 3.0);
 /// ```
-#[allow(clippy::float_cmp)]
+#[expect(clippy::float_cmp, reason = "exactly 1 and exactly 0 are no guidance")]
 pub fn guided<S: State>(unconditional: &S, conditional: &S, guidance_scale: f64) -> S {
     if guidance_scale == 1.0 {
         S::linear_combination(&[(1.0, conditional)])

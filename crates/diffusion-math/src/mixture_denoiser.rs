@@ -182,7 +182,6 @@ impl Denoiser<f64> for MixtureDenoiser {
 macro_rules! denoiser_of_arrays_of {
     ($element:ty) => {
         impl<D: Dimension> Denoiser<Array<$element, D>> for MixtureDenoiser {
-            #[allow(clippy::cast_possible_truncation)]
             fn denoise(
                 &self,
                 x_t: &Array<$element, D>,

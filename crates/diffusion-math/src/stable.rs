@@ -52,6 +52,7 @@ pub fn exp_m1_minus_x(x: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)]
 mod tests {
     use super::*;
 

@@ -101,7 +101,6 @@ impl NoiseGrid {
     ///
     /// # Errors
     /// No step, an end that is not finite, or `from ≥ to`.
-    #[allow(clippy::cast_precision_loss)]
     pub fn uniform_log_snr(from: LogSnr, to: LogSnr, n_steps: usize) -> Result<Self, SetupError> {
         for (index, LogSnr(log_snr)) in [(0, from), (n_steps, to)] {
             if !log_snr.is_finite() {
@@ -210,12 +209,7 @@ pub enum TimestepSpacing {
 ///
 /// # Errors
 /// n = 0, n > T, or an offset past the schedule's end.
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::integer_division // diffusers' `T // n`
-)]
+#[expect(clippy::integer_division, reason = "diffusers' `T // n`")]
 pub fn timesteps(
     spacing: TimestepSpacing,
     n_train_steps: usize,

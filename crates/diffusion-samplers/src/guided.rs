@@ -27,7 +27,7 @@ pub struct Guided<C, U> {
 }
 
 impl<S: State, C: Denoiser<S>, U: Denoiser<S>> Denoiser<S> for Guided<C, U> {
-    #[allow(clippy::float_cmp)]
+    #[expect(clippy::float_cmp, reason = "exactly 1 needs no second denoiser")]
     fn denoise(&self, x_t: &S, level: NoiseLevel) -> Result<Prediction<S>, DenoiseError> {
         if self.guidance_scale == 1.0 {
             return self.conditional.denoise(x_t, level);

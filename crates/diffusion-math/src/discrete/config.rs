@@ -96,7 +96,6 @@ impl ScheduleConfig {
 
 impl Default for ScheduleConfig {
     /// DDPM's: linear, 1000 steps.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     fn default() -> Self {
         Self::new(ScheduleKind::Linear, REFERENCE_STEPS as usize)
     }

@@ -184,7 +184,6 @@ impl DiscreteSchedule {
     ///
     /// # Panics
     /// When `index > T`.
-    #[allow(clippy::cast_precision_loss)]
     pub fn level(&self, index: usize) -> NoiseLevel {
         NoiseLevel::from_log_scales(0.5 * self.log_alpha_bar[index], 0.5 * self.log_noise[index])
             .with_time(index as f64 - 1.0)
@@ -225,14 +224,12 @@ impl DiscreteSchedule {
     }
 
     /// `index` clamped to [0, T], as (integer below, fraction in [0, 1)).
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     fn split(&self, index: f64) -> (usize, f64) {
         let index = index.clamp(0.0, self.n_steps() as f64);
         (index.floor() as usize, index.fract())
     }
 
     /// The index, fractional and clamped to [0, T], whose level has this log-SNR.
-    #[allow(clippy::cast_precision_loss)]
     pub fn index_of(&self, log_snr: LogSnr) -> f64 {
         let last = self.n_steps();
         // The first index whose log-SNR is at or below the one asked for; log-SNR falls with the index.
@@ -268,26 +265,22 @@ impl DiscreteSchedule {
 
 impl NoiseSchedule for DiscreteSchedule {
     /// The level at index `t·T`, interpolated between neighbours; its time is `t·T − 1`.
-    #[allow(clippy::cast_precision_loss)]
     fn at(&self, t: f64) -> NoiseLevel {
         self.level_between(t * self.n_steps() as f64)
     }
 
-    #[allow(clippy::cast_precision_loss)]
     fn time_of(&self, log_snr: LogSnr) -> f64 {
         self.index_of(log_snr) / self.n_steps() as f64
     }
 }
 
 /// `n` numbers from `start` to `end`, both included; `start` alone where n = 1, as numpy and torch have it.
-#[allow(clippy::cast_precision_loss)]
 fn linspace(start: f64, end: f64, n: usize) -> Vec<f64> {
     let step = |i: usize| if n > 1 { i as f64 / (n - 1) as f64 } else { 0.0 };
     (0..n).map(|i| start + step(i) * (end - start)).collect()
 }
 
 /// The ends of a 1000-step schedule scaled to `n_steps`: `β·1000/T`.
-#[allow(clippy::cast_precision_loss)]
 fn scaled_ends(beta_start: f64, beta_end: f64, n_steps: usize) -> Result<(f64, f64), MathError> {
     if n_steps == 0 {
         return Err(MathError::NoSteps);

@@ -67,7 +67,6 @@ impl FullGaussian {
         self.mean.len()
     }
 
-    #[allow(clippy::cast_precision_loss)]
     fn d(&self) -> f64 {
         self.dimension() as f64
     }

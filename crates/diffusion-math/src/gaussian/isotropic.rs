@@ -45,7 +45,6 @@ impl IsotropicGaussian {
         self.log_variance.exp()
     }
 
-    #[allow(clippy::cast_precision_loss)]
     fn d(&self) -> f64 {
         self.dimension() as f64
     }
@@ -90,7 +89,6 @@ impl IsotropicGaussian {
 
 /// `KL(N(μ, σ_p²I)‖N(μ', σ_q²I))` of the squared distance of the means and the two log-variances, in nats: what each term
 /// of a diffusion's evidence bound is.
-#[allow(clippy::cast_precision_loss)]
 pub fn kl_isotropic(
     dimension: usize,
     squared_distance: f64,

@@ -46,13 +46,11 @@ pub(super) enum Stream {
 }
 
 /// The Philox key of a seed and a stream: the seed plus a multiple of an odd constant without structure.
-#[allow(clippy::cast_possible_truncation)]
 pub(super) fn key(seed: u64, stream: Stream) -> [u32; 2] {
     let key = seed.wrapping_add((stream as u64).wrapping_mul(0x9E6C_63D0_76A7_D4D5));
     [key as u32, (key >> 32) as u32]
 }
 
-#[allow(clippy::cast_possible_truncation)]
 fn counter(block: u32, draw: u32, sample: u64) -> [u32; 4] {
     [block, draw, sample as u32, (sample >> 32) as u32]
 }
@@ -144,7 +142,6 @@ impl KeyedNoise {
 }
 
 /// A uniform integer in 0..n of blocks of random words (Lemire 2019, *Fast random integer generation in an interval*).
-#[allow(clippy::cast_possible_truncation)]
 pub(super) fn below(n: u64, block: impl Fn(u32) -> [u32; 4]) -> u64 {
     assert!(n > 0, "there is no integer below 0");
     let threshold = n.wrapping_neg() % n; // 2⁶⁴ mod n: as many products are one too many
@@ -193,7 +190,6 @@ fn fill<T: Copy + Default, const K: usize>(
 
 /// The words of [`LANES`] blocks from `first` on.
 #[inline(always)]
-#[allow(clippy::cast_possible_truncation)]
 fn words(key: [u32; 2], [block, draw, low, high]: [u32; 4]) -> Chunk<u32, 4> {
     let blocks = std::array::from_fn(|lane| block.wrapping_add(lane as u32));
     philox_lanes([blocks, [draw; LANES], [low; LANES], [high; LANES]], key)

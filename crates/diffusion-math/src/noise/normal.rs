@@ -123,6 +123,7 @@ fn unit_circle_f64([high, low]: [u32; 2]) -> (f64, f64) {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)]
 mod tests {
     use super::*;
 

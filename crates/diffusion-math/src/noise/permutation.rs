@@ -15,7 +15,6 @@ impl KeyedNoise {
     /// sorted.sort_unstable();
     /// assert_eq!(sorted, [0, 1, 2, 3, 4]);
     /// ```
-    #[allow(clippy::cast_possible_truncation)]
     pub fn permutation(&self, epoch: u64, n: usize) -> Vec<usize> {
         let key = key(self.seed(), Stream::Permutation);
         let mut order: Vec<usize> = (0..n).collect();

@@ -42,7 +42,6 @@ pub(super) fn philox_lanes<const L: usize>(
 
 /// The high and the low word of a product.
 #[inline(always)]
-#[allow(clippy::cast_possible_truncation)]
 fn multiply_wide(a: u32, b: u32) -> (u32, u32) {
     let product = u64::from(a).wrapping_mul(u64::from(b));
     ((product >> 32) as u32, product as u32)

@@ -12,7 +12,6 @@ const BLOCK: usize = 512;
 macro_rules! state_for_arrays_of {
     ($element:ty, $combine:ident) => {
         /// `Σ cᵢ·xᵢ` over slices of equal length, block by block.
-        #[allow(clippy::cast_possible_truncation)]
         fn $combine(terms: &[(f64, &[$element])], len: usize) -> Vec<$element> {
             let ((first_c, first), rest) =
                 terms.split_first().expect("a linear combination has at least one term");
@@ -58,13 +57,11 @@ macro_rules! state_for_arrays_of {
                 self.iter().fold(true, |finite, x| finite & x.is_finite())
             }
 
-            #[allow(clippy::cast_possible_truncation)]
             fn clamp(&self, bound: f64) -> Self {
                 let bound = bound as $element;
                 self.mapv(|x| x.clamp(-bound, bound))
             }
 
-            #[allow(clippy::cast_possible_truncation)]
             fn times_exp(&self, factor: f64, exponent: &Self) -> Option<Self> {
                 assert_eq!(
                     self.raw_dim(),
@@ -76,7 +73,6 @@ macro_rules! state_for_arrays_of {
                 Some(out)
             }
 
-            #[allow(clippy::cast_possible_truncation)]
             fn threshold_dynamically(&self, ratio: f64, largest: f64) -> Option<Self> {
                 // A copy in standard layout: the elements of one sample lie together.
                 let mut elements: Vec<$element> = self.iter().copied().collect();
@@ -100,7 +96,6 @@ state_for_arrays_of!(f32, combine_f32);
 state_for_arrays_of!(f64, combine_f64);
 
 /// The `ratio`-quantile, linear between order statistics as `torch.quantile` has it; NaN of nothing.
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn quantile(mut values: Vec<f64>, ratio: f64) -> f64 {
     if values.is_empty() {
         return f64::NAN;

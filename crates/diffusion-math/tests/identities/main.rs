@@ -2,7 +2,7 @@
 //!
 //! A deterministic identity's tolerance is `C·u·κ` with u the unit roundoff and κ the condition of what is compared; a
 //! Monte-Carlo bound is chosen so that another seed would fail with a probability of at most 1e-9.
-#![allow(clippy::unwrap_used, clippy::float_cmp, clippy::cast_precision_loss)]
+#![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 mod conversions;
 mod generators;

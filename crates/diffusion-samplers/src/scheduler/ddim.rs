@@ -96,7 +96,7 @@ impl SchedulerClass for DdimConfig {
 
     /// Every step goes `⌊T/n⌋` timesteps down, wherever the next one starts; past timestep 0 it ends in clean data or,
     /// without `set_alpha_to_one`, at timestep 0.
-    #[allow(clippy::integer_division)] // diffusers' `T // n`
+    #[expect(clippy::integer_division, reason = "diffusers' `T // n`")]
     fn grid(&self, schedule: &DiscreteSchedule, n_steps: usize) -> Result<NoiseGrid, SetupError> {
         let n_train_steps = schedule.n_steps();
         let timesteps =
