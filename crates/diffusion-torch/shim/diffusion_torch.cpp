@@ -170,10 +170,11 @@ char* dt_cpu_capability(char** text) {
   return guarded([&] { *text = message(at::get_cpu_capability().c_str()); });
 }
 
-// Asking makes libtorch cache its CUDA hooks: not before libtorch_cuda is loaded.
+// Asking makes libtorch cache its CUDA hooks: not before libtorch_cuda is loaded. (`hasCUDA` would be false without a
+// device, too; `hasCUDART` tells whether the hooks are those of libtorch_cuda.)
 char* dt_cuda_device_count(bool* linked, int32_t* count) {
   return guarded([&] {
-    *linked = at::detail::getCUDAHooks().hasCUDA();
+    *linked = at::detail::getCUDAHooks().hasCUDART();
     *count = *linked ? at::detail::getCUDAHooks().getNumGPUs() : 0;
   });
 }

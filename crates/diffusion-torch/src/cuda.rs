@@ -4,7 +4,8 @@
 //! registers itself when it is loaded. So it is loaded here, where it lies beside `libtorch_cpu`, and one binary serves
 //! machines with and without a GPU.
 //!
-//! On the machine these lines were written on, the load was refused for want of a driver; the success path is compiled only.
+//! Run without a GPU: the load of the CUDA build of libtorch 2.13.0 with a stand-in for the driver, up to a count of zero
+//! devices, and every refusal before that. Compiled only: what follows a count above zero.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -82,23 +83,30 @@ pub enum CudaProblem {
         "libtorch was asked about CUDA before its CUDA library was loaded: select the device before the first tensor"
     )]
     TooLate,
-    /// libtorch failed to count the devices.
-    #[error("libtorch could not count the devices: {error}")]
+    /// The driver has devices, and libtorch does not get at them; it says why on stderr.
+    #[error("libtorch cannot use the driver: {error}")]
     NotCounted {
-        /// What libtorch said.
+        /// What libtorch said, or how the counts differ.
         error: String,
     },
 }
 
 /// Loads `libtorch_cuda.so` if there is a device for it, and counts the devices; later calls return the first answer.
 ///
-/// Call it before the first tensor: libtorch keeps its first answer to "is there CUDA" for good.
+/// Call it before the first tensor: libtorch keeps its first answer to "is there CUDA" for good, and a backward pass, a seed
+/// or `tch::Cuda::is_available` asks. Where that happened, this says [`CudaProblem::TooLate`].
 ///
 /// # Errors
 /// Why there is no usable device. That is the normal state of many machines, and nothing is printed.
 pub fn load_cuda() -> Result<usize, CudaProblem> {
-    static LOADED: OnceLock<Result<usize, CudaProblem>> = OnceLock::new();
     LOADED.get_or_init(load).clone()
+}
+
+static LOADED: OnceLock<Result<usize, CudaProblem>> = OnceLock::new();
+
+/// How many devices [`load_cuda`] found, 0 where nobody has called it: a run on the CPU need not wake the GPU.
+pub(crate) fn loaded_devices() -> usize {
+    LOADED.get().and_then(|found| found.as_ref().ok()).copied().unwrap_or(0)
 }
 
 fn load() -> Result<usize, CudaProblem> {
@@ -116,7 +124,12 @@ fn load() -> Result<usize, CudaProblem> {
     }
     match usize::try_from(count).unwrap_or(0) {
         _ if !linked => Err(CudaProblem::TooLate),
-        0 => Err(CudaProblem::NoDevice),
+        0 => Err(CudaProblem::NotCounted {
+            error: format!(
+                "the driver has {}, and libtorch finds none of them",
+                driver().devices.join(", ")
+            ),
+        }),
         count => Ok(count),
     }
 }

@@ -1,6 +1,6 @@
 //! The NVIDIA driver, asked directly: the reasons for which CUDA is not usable lie here, and libtorch reports none of them.
 //!
-//! Compiled, and run only on a machine without a driver.
+//! Run with a stand-in library of these five functions, and without any; never with a real driver.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::OnceLock;

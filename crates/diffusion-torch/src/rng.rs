@@ -4,7 +4,8 @@
 
 use tch::{Device, Tensor};
 
-use crate::{TorchError, ffi, host, load_cuda};
+use crate::cuda::loaded_devices;
+use crate::{TorchError, ffi, host};
 
 /// The states of libtorch's default generators, as bytes.
 ///
@@ -26,24 +27,24 @@ pub struct RngState {
 }
 
 impl RngState {
-    /// Reads the state of the CPU's generator and of those of all CUDA devices.
+    /// Reads the state of the CPU's generator and, where CUDA was loaded (see [`select`](crate::select)), of every device's.
     ///
     /// # Errors
     /// Where libtorch fails.
     pub fn capture() -> Result<Self, TorchError> {
-        let n_devices = load_cuda().unwrap_or(0);
+        let n_devices = loaded_devices();
         let cuda =
             (0..n_devices).map(|index| read(Device::Cuda(index))).collect::<Result<_, _>>()?;
         Ok(Self { cpu: read(Device::Cpu)?, cuda })
     }
 
-    /// Writes the states back; CUDA states without a device on this machine are left out.
+    /// Writes the states back; CUDA states without a loaded device are left out.
     ///
     /// # Errors
     /// Where a state has the wrong length or content; libtorch checks it.
     pub fn restore(&self) -> Result<(), TorchError> {
         write(Device::Cpu, &self.cpu)?;
-        let n_devices = load_cuda().unwrap_or(0);
+        let n_devices = loaded_devices();
         self.cuda
             .iter()
             .take(n_devices)
@@ -52,12 +53,12 @@ impl RngState {
     }
 }
 
-/// Seeds the default generators of the CPU and of all CUDA devices.
+/// Seeds the default generators of the CPU and, where CUDA was loaded, of every device.
 ///
 /// # Errors
 /// Where libtorch fails.
 pub fn manual_seed(seed: u64) -> Result<(), TorchError> {
-    let n_devices = load_cuda().unwrap_or(0);
+    let n_devices = loaded_devices();
     std::iter::once(Device::Cpu).chain((0..n_devices).map(Device::Cuda)).try_for_each(|device| {
         // SAFETY: takes two numbers.
         ffi::check("manual_seed", unsafe { ffi::dt_manual_seed(index(device), seed) })
