@@ -1,5 +1,5 @@
 //! diffusers' own trajectories (diffusers 0.42.1, torch 2.13.0, f32 tables) on an exact denoiser, from `schedulers.json`.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 use diffusion_math::{Denoiser, MixtureDenoiser, Parameterization, ReplayedNoise};
 use diffusion_samplers::{SamplerOptions, SchedulerConfig, Trajectory};

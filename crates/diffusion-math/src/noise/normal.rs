@@ -4,10 +4,14 @@
 //! every machine, so that the same words give the same bits everywhere. The loops have no branch and run over lanes, so
 //! that the compiler vectorises them.
 
+const TWO_POW_M31: f64 = 1.0 / 2_147_483_648.0;
+const TWO_POW_M32: f64 = 0.5 * TWO_POW_M31;
+const TWO_POW_M53: f64 = 1.0 / 9_007_199_254_740_992.0;
+
 /// `√(−2 ln u)·(cos θ, sin θ)` of two words in f32, Box & Muller 1958: u in (0, 1] to 2⁻³³, so tails reach 6.7 σ.
 #[inline(always)]
 pub(super) fn normal_pair_f32(radius: u32, angle: u32) -> (f32, f32) {
-    let u = (radius as f32 + 0.5) * 2.0_f32.powi(-32);
+    let u = (radius as f32 + 0.5) * TWO_POW_M32 as f32;
     let r = (-2.0 * ln_f32(u)).sqrt();
     let (cos, sin) = unit_circle_f32(angle);
     (r * cos, r * sin)
@@ -16,7 +20,7 @@ pub(super) fn normal_pair_f32(radius: u32, angle: u32) -> (f32, f32) {
 /// As [`normal_pair_f32`] in f64, from four words: u in (0, 1] to 2⁻⁵⁴, so tails reach 8.6 σ.
 #[inline(always)]
 pub(super) fn normal_pair_f64(radius: [u32; 2], angle: [u32; 2]) -> (f64, f64) {
-    let u = unit_interval(radius) + 2.0_f64.powi(-54);
+    let u = unit_interval(radius) + 0.5 * TWO_POW_M53;
     let r = (-2.0 * ln_f64(u)).sqrt();
     let (cos, sin) = unit_circle_f64(angle);
     (r * cos, r * sin)
@@ -25,7 +29,7 @@ pub(super) fn normal_pair_f64(radius: [u32; 2], angle: [u32; 2]) -> (f64, f64) {
 /// A number in [0, 1) of the upper 53 bits of two words; exact.
 #[inline(always)]
 pub(super) fn unit_interval([high, low]: [u32; 2]) -> f64 {
-    f64::from(high) * 2.0_f64.powi(-32) + f64::from(low >> 11) * 2.0_f64.powi(-53)
+    f64::from(high) * TWO_POW_M32 + f64::from(low >> 11) * TWO_POW_M53
 }
 
 /// ln u for 0 < u ≤ 1, normal; relative error below 2 ulp.
@@ -66,7 +70,7 @@ fn ln_f64(u: f64) -> f64 {
 fn unit_circle_f32(word: u32) -> (f32, f32) {
     // The 30 lower bits, centred: an odd number in (−2³⁰, 2³⁰), in units of 2⁻³¹ quadrants.
     let centred = (((word & 0x3fff_ffff) << 1) | 1).wrapping_sub(1 << 30) as i32;
-    let angle = centred as f32 * (std::f32::consts::FRAC_PI_2 * 2.0_f32.powi(-31));
+    let angle = centred as f32 * (std::f32::consts::FRAC_PI_2 * TWO_POW_M31 as f32);
     let z = angle * angle;
     // Taylor; the first terms left out are angle¹¹/11! < 2e-9 and angle¹⁰/10! < 3e-8·cos.
     let sin = angle
@@ -90,9 +94,8 @@ fn unit_circle_f32(word: u32) -> (f32, f32) {
 fn unit_circle_f64([high, low]: [u32; 2]) -> (f64, f64) {
     let centred = (((high & 0x3fff_ffff) << 1) | 1).wrapping_sub(1 << 30) as i32;
     // The lower word refines the upper one's cell of width 2, symmetrically about its middle.
-    let refinement = (f64::from(low) + 0.5) * 2.0_f64.powi(-31) - 1.0;
-    let angle =
-        (f64::from(centred) + refinement) * (std::f64::consts::FRAC_PI_2 * 2.0_f64.powi(-31));
+    let refinement = (f64::from(low) + 0.5) * TWO_POW_M31 - 1.0;
+    let angle = (f64::from(centred) + refinement) * (std::f64::consts::FRAC_PI_2 * TWO_POW_M31);
     let z = angle * angle;
     // Taylor, from the highest power; the first terms left out are angle¹⁹/19! < 1e-19 and angle¹⁸/18! < 3e-18.
     let sin = [
@@ -131,7 +134,7 @@ mod tests {
     fn logarithms_agree_with_the_library() {
         for i in 0..200_000_u32 {
             let word = i.wrapping_mul(2_654_435_761).rotate_left(i % 32) >> (i % 31);
-            let u = (word as f32 + 0.5) * 2.0_f32.powi(-32);
+            let u = (word as f32 + 0.5) * TWO_POW_M32 as f32;
             let exact = f64::from(u).ln();
             assert!((f64::from(ln_f32(u)) - exact).abs() <= 2e-7 * exact.abs(), "{u}");
             let u = (f64::from(word) + 0.5) * 2.0_f64.powi(-32 - (i % 20) as i32);

@@ -3,7 +3,8 @@
 use diffusion_math::{DiscreteSchedule, KeyedNoise, NoiseSource, NoisingChain, q_sample};
 use ndarray::Array2;
 
-const DRAWS: usize = 100_000;
+/// Of each, 100,000 draws.
+const SHAPE: (usize, usize) = (1000, 100);
 
 /// Mean, variance and law of draws that should be `N(mean, variance)`: |z| ≤ 6.1; |s²/σ² − 1| ≤ 2√(x/n) + 2x/n with
 /// x = 21.5 (Laurent & Massart 2000); sup |F_n − F| ≤ √(ln(2/1e-9)/2n) (Dvoretzky–Kiefer–Wolfowitz).
@@ -55,7 +56,7 @@ pub(crate) fn erfc(x: f64) -> f64 {
 #[test]
 fn closed_form_vs_chain_mc() {
     let schedule = DiscreteSchedule::linear(200).unwrap();
-    let x0 = Array2::from_elem((DRAWS / 100, 100), 1.7);
+    let x0 = Array2::from_elem(SHAPE, 1.7);
     let mut noise = KeyedNoise::new(2);
     for index in [50, 200] {
         let x = NoisingChain::new(&schedule).run(&x0, index, &mut noise).unwrap();
@@ -68,7 +69,7 @@ fn closed_form_vs_chain_mc() {
 #[test]
 fn qsample_law() {
     let schedule = DiscreteSchedule::linear(1000).unwrap();
-    let x0 = Array2::from_elem((DRAWS / 100, 100), -0.7);
+    let x0 = Array2::from_elem(SHAPE, -0.7);
     let x0_f32 = x0.mapv(|x| x as f32);
     let mut noise = KeyedNoise::new(30);
     for index in [1, 500, 1000] {
@@ -91,8 +92,7 @@ fn qsample_law() {
 /// The bounds notice a wrong law: a standard deviation for a variance, a mean that is off.
 #[test]
 fn the_bounds_have_power() {
-    let draws =
-        KeyedNoise::new(5).standard_normal_like(&Array2::<f64>::zeros((DRAWS / 100, 100))).unwrap();
+    let draws = KeyedNoise::new(5).standard_normal_like(&Array2::<f64>::zeros(SHAPE)).unwrap();
     let fails = |mean: f64, variance: f64| {
         let draws = draws.clone();
         std::panic::catch_unwind(move || assert_normal(draws.into_iter(), mean, variance, ""))
