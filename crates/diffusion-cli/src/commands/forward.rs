@@ -23,7 +23,7 @@ pub(crate) struct Forward {
     #[arg(long, value_name = "FILE.safetensors")]
     out: Option<PathBuf>,
     /// Compare with the file's `out.*`; exit 1 where one differs by more than this
-    #[arg(long, value_name = "TOL")]
+    #[arg(long, value_name = "TOL", allow_negative_numbers = true)]
     check: Option<f64>,
     /// Print the result as JSON
     #[arg(long)]

@@ -28,16 +28,16 @@ pub(crate) struct Sample {
     #[arg(long, value_name = "NAME")]
     sampler: Option<String>,
     /// DDIM's η: 0 is deterministic, 1 is DDPM's ancestral step
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     eta: Option<f64>,
     /// Key of all noise: sample i is the same whatever -n and --batch-size
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Classes: one for all, or one for each sample, as in 0,1,2
-    #[arg(long, value_name = "K,…", value_delimiter = ',')]
+    #[arg(long, value_name = "K,…", value_delimiter = ',', allow_negative_numbers = true)]
     class: Vec<i64>,
     /// s of u + s·(c − u); 1 is no guidance [default: the run's, else 1]
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     guidance: Option<f64>,
     /// Start from the tensor `init_latents` of this file: N(0, 1), [batch, channels, height, width]
     #[arg(long, value_name = "FILE.safetensors")]
