@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 mod conversions;
+mod denoisers;
 mod generators;
 mod golden;
 mod information;
