@@ -1,5 +1,7 @@
 //! The command line's contract: exit codes, what is written where, that a kill loses nothing.
 
+#![allow(clippy::unwrap_used)] // a test ends where it fails
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -70,7 +72,11 @@ fn forward_checks_a_model_against_its_fixture_and_notices_one_byte() {
         let output = succeeds(&["forward", &model, "--io", &io, "--check", "1e-4"]);
         assert!(stdout(&output).contains("out.sample: max abs difference"));
         let changed = with_one_byte_changed(&io, directory.path(), "in.sample");
-        fails(&["forward", &model, "--io", &changed, "--check", "1e-4"], 1, "out.sample differs by");
+        fails(
+            &["forward", &model, "--io", &changed, "--check", "1e-4"],
+            1,
+            "out.sample differs by",
+        );
         let changed = with_one_byte_changed(&io, directory.path(), "out.sample");
         fails(&["forward", &model, "--io", &changed, "--check", "1e-4"], 1, "out.sample");
     }
@@ -99,9 +105,22 @@ fn sample_gives_diffusers_numbers_and_the_same_bytes_twice() {
     let path = |name: &str| directory.path().join(name).display().to_string();
     let expected = format!("{pipeline}/expected.safetensors");
     let out = path("out.safetensors");
-    succeeds(&["sample", &pipeline, "--init-latents", &expected, "--steps", "8", "--eta", "0", "-o", &out]);
+    succeeds(&[
+        "sample",
+        &pipeline,
+        "--init-latents",
+        &expected,
+        "--steps",
+        "8",
+        "--eta",
+        "0",
+        "-o",
+        &out,
+    ]);
     let difference = |name: &str| {
-        let read = |path: &str| diffusion_models::read_tensors(path.as_ref()).unwrap().remove(name).unwrap();
+        let read = |path: &str| {
+            diffusion_models::read_tensors(path.as_ref()).unwrap().remove(name).unwrap()
+        };
         (read(&out) - read(&expected)).abs().max().double_value(&[])
     };
     assert!(difference("latents") <= 2e-3 && difference("image") <= 5e-3);
@@ -111,10 +130,32 @@ fn sample_gives_diffusers_numbers_and_the_same_bytes_twice() {
     assert!(difference("latents") > 2e-3);
 
     for name in ["a.png", "b.png"] {
-        succeeds(&["sample", &pipeline, "-n", "3", "--steps", "3", "--seed", "5", "-o", &path(name)]);
+        succeeds(&[
+            "sample",
+            &pipeline,
+            "-n",
+            "3",
+            "--steps",
+            "3",
+            "--seed",
+            "5",
+            "-o",
+            &path(name),
+        ]);
     }
     assert!(fs::read(path("a.png")).unwrap() == fs::read(path("b.png")).unwrap());
-    succeeds(&["sample", &pipeline, "-n", "3", "--steps", "3", "--seed", "6", "-o", &path("b.png")]);
+    succeeds(&[
+        "sample",
+        &pipeline,
+        "-n",
+        "3",
+        "--steps",
+        "3",
+        "--seed",
+        "6",
+        "-o",
+        &path("b.png"),
+    ]);
     assert!(fs::read(path("a.png")).unwrap() != fs::read(path("b.png")).unwrap());
     succeeds(&["sample", &pipeline, "-n", "3", "--steps", "3", "-o", &path("each")]);
     assert_eq!(fs::read_dir(path("each")).unwrap().count(), 3);
@@ -159,7 +200,13 @@ fn a_run_is_trained_inspected_and_sampled() {
 
     let trained = stdout(&succeeds(&["train", &config, "--device", "cpu"]));
     assert!(trained.contains("12 steps done") && trained.contains("pipeline"), "{trained}");
-    for path in ["config.toml", "metrics.jsonl", "loss.svg", "pipeline/model_index.json", "checkpoints/step-000012/state.json"] {
+    for path in [
+        "config.toml",
+        "metrics.jsonl",
+        "loss.svg",
+        "pipeline/model_index.json",
+        "checkpoints/step-000012/state.json",
+    ] {
         assert!(at(path).is_file(), "{path}");
     }
     assert_eq!(fs::read_to_string(at("metrics.jsonl")).unwrap().lines().count(), 12);
@@ -177,7 +224,18 @@ fn a_run_is_trained_inspected_and_sampled() {
     assert_eq!(inspected["pipeline"]["unet"]["config"]["num_class_embeds"], 4);
 
     let out = directory.path().join("grid.png").display().to_string();
-    succeeds(&["sample", &run_path, "--class", "0,1,2", "--guidance", "2", "--steps", "4", "-o", &out]);
+    succeeds(&[
+        "sample",
+        &run_path,
+        "--class",
+        "0,1,2",
+        "--guidance",
+        "2",
+        "--steps",
+        "4",
+        "-o",
+        &out,
+    ]);
     let picture = image::open(&out).unwrap();
     assert_eq!((picture.width(), picture.height()), (16, 16));
     succeeds(&["sample", &run_path, "--steps", "2"]);
@@ -208,7 +266,11 @@ fn data_that_is_absent_or_damaged_ends_the_run_before_it_begins() {
         assert!(!directory.path().join("run").exists());
     }
     fails(&["train", "nowhere.toml"], 2, "nowhere.toml");
-    fails(&["train", &config, "--set", "schedule.beta_start=0.1", "--set", "schedule.beta_end=1.0"], 2, "beta");
+    fails(
+        &["train", &config, "--set", "schedule.beta_start=0.1", "--set", "schedule.beta_end=1.0"],
+        2,
+        "beta",
+    );
     fails(&["train", &config, "--device", "cuda:99"], 2, "cuda:99");
 }
 
@@ -220,8 +282,12 @@ fn killed_in_the_middle_it_resumes_to_the_same_bits() {
     let steps = ["--set", "train.steps=60", "--set", "train.checkpoint_every=7"];
     succeeds(&[&["train", &whole][..], &steps].concat());
 
-    let mut child =
-        diffusion().args([&["train", &killed][..], &steps].concat()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = diffusion()
+        .args([&["train", &killed][..], &steps].concat())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let first = directory.path().join("killed/checkpoints/step-000007");
     let begun = Instant::now();
     while !first.exists() && child.try_wait().unwrap().is_none() {
@@ -232,7 +298,9 @@ fn killed_in_the_middle_it_resumes_to_the_same_bits() {
     child.wait().unwrap();
     succeeds(&[&["train", &killed, "--resume"][..], &steps].concat());
     for file in ["weights.safetensors", "ema.safetensors", "optimizer.safetensors"] {
-        let read = |run: &str| fs::read(directory.path().join(run).join("checkpoints/step-000060").join(file)).unwrap();
+        let read = |run: &str| {
+            fs::read(directory.path().join(run).join("checkpoints/step-000060").join(file)).unwrap()
+        };
         assert!(read("whole") == read("killed"), "{file} differs");
     }
 }
@@ -242,7 +310,14 @@ fn a_signal_writes_a_checkpoint_and_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let config = tiny_run(directory.path(), "run");
     let child = diffusion()
-        .args(["train", &config, "--set", "train.steps=100000", "--set", "train.checkpoint_every=100000"])
+        .args([
+            "train",
+            &config,
+            "--set",
+            "train.steps=100000",
+            "--set",
+            "train.checkpoint_every=100000",
+        ])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

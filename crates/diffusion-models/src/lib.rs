@@ -18,7 +18,9 @@ pub use config_file::{ConfigFile, DIFFUSERS_VERSION};
 pub use denoiser::{ClassGuidance, NetworkDenoiser};
 pub use error::ModelError;
 pub use named_io::{Network, load_network};
-pub use parameters::{Init, MemoryFormat, Parameter, ParameterBuilder, Parameters, Placement, Scope};
+pub use parameters::{
+    Init, MemoryFormat, Parameter, ParameterBuilder, Parameters, Placement, Scope,
+};
 pub use unet2d::{
     ClassEmbedType, DownBlockType, MidBlockType, ResampleType, SampleSize, TimeEmbeddingType,
     UNet2d, UNet2dConfig, UpBlockType,

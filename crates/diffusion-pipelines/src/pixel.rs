@@ -128,7 +128,8 @@ impl PixelPipeline {
         };
         let grid =
             scheduler.grid(request.n_steps.unwrap_or_else(|| default_n_steps(&scheduler)))?;
-        let sampler = scheduler.sampler::<TensorState>(&SamplerOptions { eta: request.eta, ..Default::default() })?;
+        let sampler = scheduler
+            .sampler::<TensorState>(&SamplerOptions { eta: request.eta, ..Default::default() })?;
         let batch_size = request.batch_size.max(1);
 
         let mut latents = Vec::new();
@@ -173,7 +174,7 @@ impl PixelPipeline {
             latents.push(trajectory.into_state().0);
         }
         let latents = match latents.is_empty() {
-            true => Tensor::f_zeros(&shape, (Kind::Float, device))?,
+            true => Tensor::f_zeros(shape, (Kind::Float, device))?,
             false => Tensor::f_cat(&latents, 0)?,
         };
         let image = latents.f_mul_scalar(0.5)?.f_add_scalar(0.5)?.f_clamp(0.0, 1.0)?;

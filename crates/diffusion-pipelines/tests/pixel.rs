@@ -1,5 +1,7 @@
 //! A pixel pipeline that diffusers wrote gives diffusers' pictures, and one written here loads here.
 
+#![allow(clippy::unwrap_used)] // a test ends where it fails
+
 use std::path::PathBuf;
 
 use diffusion_models::{Placement, read_tensors};
@@ -56,7 +58,11 @@ fn other_noise_gives_another_picture() {
 #[test]
 fn written_and_read_again_the_pipeline_draws_the_same() {
     let directory = tempfile::tempdir().unwrap();
-    let request = SampleRequest { initial_noise: InitialNoise::Drawn(2), n_steps: Some(3), ..SampleRequest::default() };
+    let request = SampleRequest {
+        initial_noise: InitialNoise::Drawn(2),
+        n_steps: Some(3),
+        ..SampleRequest::default()
+    };
     let first = load();
     first.save(directory.path()).unwrap();
     let second = PixelPipeline::load(directory.path(), Placement::on(device())).unwrap();
@@ -81,7 +87,10 @@ fn a_sample_does_not_depend_on_how_many_are_drawn_with_it() {
         let all = draw(6, 6);
         for (n, batch_size) in [(6, 1), (6, 4), (2, 2)] {
             let difference = max_abs_difference(&draw(n, batch_size), &all.narrow(0, 0, n as i64));
-            assert!(difference < 1.0 / 255.0, "{n} samples in batches of {batch_size}: {difference:e}");
+            assert!(
+                difference < 1.0 / 255.0,
+                "{n} samples in batches of {batch_size}: {difference:e}"
+            );
         }
         assert!(draw(6, 6).equal(&all));
     }
@@ -96,7 +105,9 @@ fn every_step_is_reported_once() {
         batch_size: 2,
         ..SampleRequest::default()
     };
-    load().sample(&request, &mut |now| seen.push((now.first_sample, now.step, now.x.size()[0]))).unwrap();
+    load()
+        .sample(&request, &mut |now| seen.push((now.first_sample, now.step, now.x.size()[0])))
+        .unwrap();
     assert_eq!(seen, [(0, 1, 2), (0, 2, 2), (2, 1, 1), (2, 2, 1)]);
 }
 
@@ -113,11 +124,16 @@ fn what_the_pipeline_cannot_do_is_refused_before_it_runs() {
     assert!(refused(SampleRequest { guidance_scale: 2.0, ..default() }).contains("guidance"));
     assert!(refused(SampleRequest { n_steps: Some(0), ..default() }).contains('0'));
     assert!(refused(SampleRequest { n_steps: Some(1001), ..default() }).contains("1001"));
-    assert!(refused(SampleRequest { sampler: Some("magic".into()), ..default() }).contains("magic"));
+    assert!(
+        refused(SampleRequest { sampler: Some("magic".into()), ..default() }).contains("magic")
+    );
     let ddpm = SampleRequest { sampler: Some("ddpm".into()), eta: Some(0.5), ..default() };
     assert!(refused(ddpm).contains("eta"));
     let flat = Tensor::zeros([3, 16, 16], (tch::Kind::Float, tch::Device::Cpu));
-    assert!(refused(SampleRequest { initial_noise: InitialNoise::Given(flat), ..default() }).contains("init_latents"));
+    assert!(
+        refused(SampleRequest { initial_noise: InitialNoise::Given(flat), ..default() })
+            .contains("init_latents")
+    );
 }
 
 #[test]

@@ -64,15 +64,15 @@ impl RunConfig {
         let config = match overrides {
             // Straight from the text, so that an error shows the line.
             [] => toml::from_str(&text).map_err(syntax)?,
-            _ => Self::deserialize(Value::Table(table)).or_else(|error| {
+            _ => Self::deserialize(Value::Table(table)).map_err(|error| {
                 // The fault may be the file's own: then it is there without the overrides too, and has a line.
                 let own: Result<Self, _> = toml::from_str(&text);
                 match own {
-                    Err(own) if own.message() == error.message() => Err(syntax(own)),
-                    _ => Err(ConfigError::Override {
+                    Err(own) if own.message() == error.message() => syntax(own),
+                    _ => ConfigError::Override {
                         given: overrides.join(" --set "),
                         reason: error.to_string().trim_end().to_owned(),
-                    }),
+                    },
                 }
             })?,
         };

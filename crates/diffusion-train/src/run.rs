@@ -105,9 +105,12 @@ impl TrainingRun {
         }
         self.trainer.step()?;
         let step = self.trainer.steps_done();
-        let due = step % self.config.train.checkpoint_every == 0 || step == steps;
-        let reports =
-            if due || step % REPORT_EVERY == 0 { self.report(clock())? } else { Vec::new() };
+        let due = step.is_multiple_of(self.config.train.checkpoint_every) || step == steps;
+        let reports = if due || step.is_multiple_of(REPORT_EVERY) {
+            self.report(clock())?
+        } else {
+            Vec::new()
+        };
         let checkpoint = due.then(|| self.write_checkpoint()).transpose()?;
         Ok(Some(Progress { step, steps, reports, checkpoint }))
     }

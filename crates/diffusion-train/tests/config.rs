@@ -1,5 +1,7 @@
 //! A configuration that cannot work is refused with file, line, key, value and what is allowed.
 
+#![allow(clippy::unwrap_used)] // a test ends where it fails
+
 mod support;
 
 use std::fs;
@@ -49,16 +51,36 @@ fn impossible_values_are_named_with_key_line_and_what_is_allowed() {
     let cases = [
         ("steps = 12", "steps = 0", "train.steps = 0", "at least 1"),
         ("batch_size = 5", "batch_size = 0", "train.batch_size = 0", "at least 1"),
-        ("checkpoint_every = 4", "checkpoint_every = 0", "train.checkpoint_every = 0", "at least 1"),
+        (
+            "checkpoint_every = 4",
+            "checkpoint_every = 0",
+            "train.checkpoint_every = 0",
+            "at least 1",
+        ),
         ("size = 8", "size = 9", "data.size = 9", "multiple of 2"),
         ("size = 8", "size = -8", "data.size = -8", "1 to 4096"),
-        ("learning_rate = 1e-3", "learning_rate = nan", "optimizer.learning_rate = NaN", "positive"),
+        (
+            "learning_rate = 1e-3",
+            "learning_rate = nan",
+            "optimizer.learning_rate = NaN",
+            "positive",
+        ),
         ("class_dropout = 0.2", "class_dropout = 1.5", "objective.class_dropout = 1.5", "0 to 1"),
         ("decay = 0.9\n", "decay = 1.0\n", "ema.decay = 1", "[0, 1)"),
         ("norm_num_groups = 4", "norm_num_groups = 0", "model.unet2d.norm_num_groups = 0", "1 to"),
         ("dropout = 0.1\n", "dropout = 1.0\n", "model.unet2d.dropout = 1", "dropout < 1"),
-        ("kind = \"linear\"", "kind = \"linear\"\nbeta_start = 0.1\nbeta_end = 1.0", "schedule", "(0, 1)"),
-        ("kind = \"linear\"", "kind = \"linear\"\nzero_terminal_snr = true", "objective.prediction = epsilon", "v_prediction"),
+        (
+            "kind = \"linear\"",
+            "kind = \"linear\"\nbeta_start = 0.1\nbeta_end = 1.0",
+            "schedule",
+            "(0, 1)",
+        ),
+        (
+            "kind = \"linear\"",
+            "kind = \"linear\"\nzero_terminal_snr = true",
+            "objective.prediction = epsilon",
+            "v_prediction",
+        ),
     ];
     for (old, new, key, allowed) in cases {
         let changed = text().replace(old, new);
@@ -74,7 +96,10 @@ fn impossible_values_are_named_with_key_line_and_what_is_allowed() {
 fn the_line_is_that_of_the_key() {
     let changed = text().replace("steps = 12", "steps = 0");
     let message = refused(&changed, &[]);
-    assert!(message.contains(&format!("bad.toml:{}:", line_of(&changed, "steps = 0"))), "{message}");
+    assert!(
+        message.contains(&format!("bad.toml:{}:", line_of(&changed, "steps = 0"))),
+        "{message}"
+    );
 }
 
 #[test]

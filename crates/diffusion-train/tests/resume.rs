@@ -1,5 +1,7 @@
 //! A run that dies and resumes ends exactly as one that did not die.
 
+#![allow(clippy::unwrap_used)] // a test ends where it fails
+
 mod support;
 
 use std::fs;
@@ -8,8 +10,13 @@ use std::path::{Path, PathBuf};
 use diffusion_train::{Start, TrainError, TrainingRun, read_metrics};
 use support::{config, train, write_data};
 
-const FILES: [&str; 5] =
-    ["weights.safetensors", "ema.safetensors", "optimizer.safetensors", "rng.safetensors", "state.json"];
+const FILES: [&str; 5] = [
+    "weights.safetensors",
+    "ema.safetensors",
+    "optimizer.safetensors",
+    "rng.safetensors",
+    "state.json",
+];
 
 fn checkpoint(directory: &Path, run: &str, step: u64) -> PathBuf {
     directory.join(run).join("checkpoints").join(format!("step-{step:06}"))
@@ -51,7 +58,8 @@ fn killed_at_any_step_and_resumed_it_is_bit_identical() {
         }
         assert_same_metrics(path, "whole", &name);
         let weights = |run: &str| {
-            fs::read(path.join(run).join("pipeline/unet/diffusion_pytorch_model.safetensors")).unwrap()
+            fs::read(path.join(run).join("pipeline/unet/diffusion_pytorch_model.safetensors"))
+                .unwrap()
         };
         assert!(weights("whole") == weights(&name));
     }
@@ -64,7 +72,8 @@ fn another_seed_gives_other_weights() {
     for (name, seed) in [("a", "train.seed=3"), ("b", "train.seed=4")] {
         train(config(directory.path(), name, &[seed, "train.steps=1"]), Start::Fresh, |_| false);
     }
-    let weights = |run| fs::read(checkpoint(directory.path(), run, 1).join("weights.safetensors")).unwrap();
+    let weights =
+        |run| fs::read(checkpoint(directory.path(), run, 1).join("weights.safetensors")).unwrap();
     assert!(weights("a") != weights("b"));
 }
 
@@ -78,7 +87,7 @@ fn a_damaged_checkpoint_is_passed_over_and_said_so() {
     let flip: Damage = |checkpoint| {
         let file = checkpoint.join("optimizer.safetensors");
         let mut bytes = fs::read(&file).unwrap();
-        let middle = bytes.len() / 2;
+        let middle = bytes.len() >> 1;
         bytes[middle] ^= 1;
         fs::write(&file, bytes).unwrap();
     };
@@ -92,7 +101,8 @@ fn a_damaged_checkpoint_is_passed_over_and_said_so() {
         train(config(path, name, &[]), Start::Fresh, |now| now.step == 10);
         damage(&checkpoint(path, name, 8));
         let device = diffusion_torch::testing::device();
-        let (run, opened) = TrainingRun::open(config(path, name, &[]), Start::Resume, device).unwrap();
+        let (run, opened) =
+            TrainingRun::open(config(path, name, &[]), Start::Resume, device).unwrap();
         assert_eq!(opened.step, 4, "{name}");
         assert_eq!(opened.damaged.len(), 1, "{name}");
         assert_eq!(opened.damaged[0].path, checkpoint(path, name, 8));
@@ -138,18 +148,27 @@ fn what_may_change_on_resume_and_what_may_not() {
     write_data(path);
     train(config(path, "run", &[]), Start::Fresh, |now| now.step == 5);
     let device = diffusion_torch::testing::device();
-    let open = |overrides: &[&str], start| TrainingRun::open(config(path, "run", overrides), start, device);
-    let longer = open(&["train.steps=20", "train.checkpoint_every=3", "sampling.steps=7"], Start::Resume);
+    let open = |overrides: &[&str], start| {
+        TrainingRun::open(config(path, "run", overrides), start, device)
+    };
+    let longer =
+        open(&["train.steps=20", "train.checkpoint_every=3", "sampling.steps=7"], Start::Resume);
     assert_eq!(longer.unwrap().1.step, 4);
     match open(&["train.batch_size=6", "optimizer.learning_rate=0.1"], Start::Resume) {
         Err(TrainError::Contradiction { keys, .. }) => {
             assert_eq!(keys.len(), 2, "{keys:?}");
-            assert!(keys[0].contains("optimizer.learning_rate") && keys[1].contains("train.batch_size"), "{keys:?}");
+            assert!(
+                keys[0].contains("optimizer.learning_rate") && keys[1].contains("train.batch_size"),
+                "{keys:?}"
+            );
         }
         other => panic!("{other:?}"),
     }
     assert!(matches!(open(&[], Start::Fresh), Err(TrainError::NotEmpty { .. })));
-    assert!(matches!(open(&["train.steps=2"], Start::Resume), Err(TrainError::StepsDone { asked: 2, done: 4 })));
+    assert!(matches!(
+        open(&["train.steps=2"], Start::Resume),
+        Err(TrainError::StepsDone { asked: 2, done: 4 })
+    ));
     assert!(matches!(
         TrainingRun::open(config(path, "fresh", &[]), Start::Resume, device),
         Ok((_, opened)) if opened.step == 0
@@ -161,9 +180,15 @@ fn a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoint() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     write_data(path);
-    let overrides = ["optimizer.learning_rate=1e30", "optimizer.warmup_steps=0", "train.steps=40", "train.checkpoint_every=1"];
+    let overrides = [
+        "optimizer.learning_rate=1e30",
+        "optimizer.warmup_steps=0",
+        "train.steps=40",
+        "train.checkpoint_every=1",
+    ];
     let device = diffusion_torch::testing::device();
-    let (mut run, _) = TrainingRun::open(config(path, "run", &overrides), Start::Fresh, device).unwrap();
+    let (mut run, _) =
+        TrainingRun::open(config(path, "run", &overrides), Start::Fresh, device).unwrap();
     let error = loop {
         match run.advance(&|| 0.0) {
             Ok(Some(_)) => {}

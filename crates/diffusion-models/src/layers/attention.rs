@@ -2,7 +2,7 @@
 
 use tch::{TchError, Tensor};
 
-use super::{GroupNorm, Linear};
+use super::{GroupNorm, Linear, scaled_sum};
 use crate::{ModelError, Scope};
 
 /// What a [`SelfAttention2d`] is made of.
@@ -96,11 +96,6 @@ impl SelfAttention2d {
             .forward(&attended)?
             .f_view([batch, height, width, channels])?
             .f_permute([0, 3, 1, 2])?;
-        let sum = out.f_add(x)?;
-        if self.config.output_scale == 1.0 {
-            Ok(sum)
-        } else {
-            sum.f_div_scalar(self.config.output_scale)
-        }
+        scaled_sum(&out, x, self.config.output_scale)
     }
 }

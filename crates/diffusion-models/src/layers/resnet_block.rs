@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor};
 
 use super::resample::{double, halve};
-use super::{Activation, Conv2d, GroupNorm, Linear};
+use super::{Activation, Conv2d, GroupNorm, Linear, scaled_sum};
 use crate::{ModelError, Scope};
 
 /// How the time enters a residual block (diffusers' `resnet_time_scale_shift`).
@@ -135,14 +135,10 @@ impl ResnetBlock2d {
             hidden = hidden.f_dropout(self.config.dropout, true)?;
         }
         let hidden = self.conv2.forward(&hidden)?;
-        let sum = match &self.conv_shortcut {
-            Some(convolution) => convolution.forward(x)?.f_add(&hidden)?,
-            None => x.f_add(&hidden)?,
+        let shortcut = match &self.conv_shortcut {
+            Some(convolution) => convolution.forward(x)?,
+            None => x.shallow_clone(),
         };
-        if self.config.output_scale == 1.0 {
-            Ok(sum)
-        } else {
-            sum.f_div_scalar(self.config.output_scale)
-        }
+        scaled_sum(&hidden, &shortcut, self.config.output_scale)
     }
 }

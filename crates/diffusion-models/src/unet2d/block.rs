@@ -61,7 +61,7 @@ fn attention_config(config: &UNet2dConfig, channels: i64) -> SelfAttention2dConf
 enum Resampler {
     Down(Downsample2d),
     Up(Upsample2d),
-    Resnet(ResnetBlock2d),
+    Resnet(Box<ResnetBlock2d>),
 }
 
 impl Resampler {
@@ -114,7 +114,7 @@ impl DownBlock {
             (true, ..) => None,
             (false, true, ResampleType::Resnet) => {
                 let halving = resnet_config(config, outputs, outputs, Resample::Halve);
-                Some(Resampler::Resnet(ResnetBlock2d::new(&place, halving)?))
+                Some(Resampler::Resnet(Box::new(ResnetBlock2d::new(&place, halving)?)))
             }
             _ => Some(Resampler::Down(Downsample2d::new(
                 &place,
@@ -259,7 +259,7 @@ impl UpBlock {
             (true, ..) => None,
             (false, true, ResampleType::Resnet) => {
                 let doubling = resnet_config(config, outputs, outputs, Resample::Double);
-                Some(Resampler::Resnet(ResnetBlock2d::new(&place, doubling)?))
+                Some(Resampler::Resnet(Box::new(ResnetBlock2d::new(&place, doubling)?)))
             }
             _ => Some(Resampler::Up(Upsample2d::new(&place, outputs)?)),
         };

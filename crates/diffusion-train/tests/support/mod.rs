@@ -1,6 +1,7 @@
 //! A run of seconds on data made up on the spot, for the tests of this crate.
 
 #![allow(dead_code)] // not every test that shares this file uses all of it
+#![allow(clippy::unwrap_used)] // a test ends where it fails
 
 use std::fs;
 use std::path::Path;
@@ -88,9 +89,13 @@ pub(crate) fn config(directory: &Path, run: &str, overrides: &[&str]) -> RunConf
 }
 
 /// Runs to the end, or until `stop` says so; the process's death is the drop of the run.
-
-pub(crate) fn train(config: RunConfig, start: Start, mut stop: impl FnMut(&Progress) -> bool) -> TrainingRun {
-    let (mut run, _) = TrainingRun::open(config, start, diffusion_torch::testing::device()).unwrap();
+pub(crate) fn train(
+    config: RunConfig,
+    start: Start,
+    mut stop: impl FnMut(&Progress) -> bool,
+) -> TrainingRun {
+    let (mut run, _) =
+        TrainingRun::open(config, start, diffusion_torch::testing::device()).unwrap();
     while let Some(progress) = run.advance(&|| 0.0).unwrap() {
         if stop(&progress) {
             break;
