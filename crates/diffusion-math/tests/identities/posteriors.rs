@@ -44,6 +44,20 @@ proptest! {
         prop_assert!((left - right).abs() <= 1e-12 * (1.0 + right.abs()) * kappa, "{left} {right}");
     }
 
+    /// 57: the interpolated variance lies between its bounds and reaches both.
+    #[test]
+    fn iddpm_variance(v in 0.0_f64..1.0, beta in 1e-6_f64..0.999, ratio in 1e-3_f64..1.0) {
+        let beta_tilde = ratio * beta;
+        let between = interpolated_variance(v, beta, beta_tilde);
+        prop_assert!(between >= beta_tilde * (1.0 - 32.0 * U) && between <= beta * (1.0 + 32.0 * U));
+        prop_assert!((interpolated_variance(0.0, beta, beta_tilde) / beta_tilde - 1.0).abs() <= 32.0 * U);
+        prop_assert!((interpolated_variance(1.0, beta, beta_tilde) / beta - 1.0).abs() <= 32.0 * U);
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(200))]
+
     /// 13: 0 ≤ β̃ ≤ β, β̃₁ = 0, neighbours give DDPM's own coefficients, and pure noise is no special case.
     #[test]
     fn posterior_bounds(betas in beta_vec()) {
@@ -69,16 +83,6 @@ proptest! {
                 prop_assert!(close(posterior.of_x0, of_x0), "of x0 at {index}");
             }
         }
-    }
-
-    /// 57: the interpolated variance lies between its bounds and reaches both.
-    #[test]
-    fn iddpm_variance(v in 0.0_f64..1.0, beta in 1e-6_f64..0.999, ratio in 1e-3_f64..1.0) {
-        let beta_tilde = ratio * beta;
-        let between = interpolated_variance(v, beta, beta_tilde);
-        prop_assert!(between >= beta_tilde * (1.0 - 32.0 * U) && between <= beta * (1.0 + 32.0 * U));
-        prop_assert!((interpolated_variance(0.0, beta, beta_tilde) / beta_tilde - 1.0).abs() <= 32.0 * U);
-        prop_assert!((interpolated_variance(1.0, beta, beta_tilde) / beta - 1.0).abs() <= 32.0 * U);
     }
 }
 
