@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DiscreteSchedule, REFERENCE_STEPS, scaled_ends};
+use super::DiscreteSchedule;
+use super::named::{REFERENCE_STEPS, scaled_ends};
 use crate::MathError;
 
 /// The named discrete schedules.

@@ -3,6 +3,7 @@
 use diffusion_math::{
     MathError, NoiseLevel, Parameterization, diffuse, guidance_scale_of_weight, guided,
 };
+use ndarray::array;
 use proptest::prelude::*;
 
 use crate::generators::{U, cases, lam, level, normal, relative};
@@ -18,6 +19,12 @@ proptest! {
         let eps = Parameterization::V.eps_hat(&x_t, &v, level).unwrap();
         prop_assert!((Parameterization::V.target(&x0, &eps, level) - v).abs() <= 16.0 * U * (1.0 + x_t.abs() + v.abs()));
         prop_assert!((diffuse(&x0, &eps, level) - x_t).abs() <= 16.0 * U * (1.0 + x_t.abs() + v.abs()));
+
+        let (x_t, v) = (array![x_t as f32], array![v as f32]);
+        let x0 = Parameterization::V.x0_hat(&x_t, &v, level).unwrap();
+        let eps = Parameterization::V.eps_hat(&x_t, &v, level).unwrap();
+        let back = Parameterization::V.target(&x0, &eps, level);
+        prop_assert!((back[0] - v[0]).abs() <= 1e-6 * (1.0 + x_t[0].abs() + v[0].abs()));
     }
 
     /// The target of every parameterisation gives x₀ and ε back, also where α² + σ² ≠ 1.

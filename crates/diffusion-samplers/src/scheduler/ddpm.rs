@@ -4,7 +4,8 @@ use diffusion_math::{DiscreteSchedule, Parameterization, State};
 use serde::{Deserialize, Serialize};
 
 use super::beta_schedule::{BetaSchedule, Betas};
-use super::{ClippingKeys, SamplerOptions, SchedulerClass};
+use super::clipping_keys::ClippingKeys;
+use super::{SamplerOptions, SchedulerClass};
 use crate::{Ddpm, FinalNoise, NoiseGrid, ReverseVariance, Sampler, SetupError, TimestepSpacing};
 
 /// The keys of a `DDPMScheduler` with diffusers' defaults.

@@ -4,6 +4,7 @@
 //! does not have, or a value that is not supported, is an error that names it: nothing is ignored in silence.
 
 mod beta_schedule;
+mod clipping_keys;
 mod ddim;
 mod ddpm;
 
@@ -12,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{Clipping, NoiseGrid, Sampler, SetupError};
+use crate::{NoiseGrid, Sampler, SetupError};
 use beta_schedule::Betas;
 use ddim::DdimConfig;
 use ddpm::DdpmConfig;
@@ -307,57 +308,4 @@ fn parse<C: SchedulerClass>(values: &Map<String, Value>) -> Result<C, SetupError
         }
     }
     Err(SetupError::Json { place: place(None), source: error })
-}
-
-/// The keys `clip_sample`, `clip_sample_range`, `thresholding`, `dynamic_thresholding_ratio` and `sample_max_value`.
-struct ClippingKeys {
-    class: &'static str,
-    clip_sample: bool,
-    clip_sample_range: f64,
-    thresholding: bool,
-    dynamic_thresholding_ratio: f64,
-    sample_max_value: f64,
-}
-
-impl ClippingKeys {
-    fn check(&self) -> Result<(), SetupError> {
-        let refuse = |key, value, allowed| {
-            Err(SetupError::UnsupportedOption {
-                class: self.class,
-                key,
-                value: format!("{value}"),
-                allowed,
-            })
-        };
-        let bounds = self.clip_sample_range > 0.0;
-        if self.clip_sample && !bounds {
-            return refuse("clip_sample_range", self.clip_sample_range, "allowed is above 0");
-        }
-        if self.thresholding && !(0.0..=1.0).contains(&self.dynamic_thresholding_ratio) {
-            return refuse(
-                "dynamic_thresholding_ratio",
-                self.dynamic_thresholding_ratio,
-                "allowed is 0 to 1",
-            );
-        }
-        let thresholds = self.sample_max_value >= 1.0;
-        if self.thresholding && !thresholds {
-            return refuse("sample_max_value", self.sample_max_value, "allowed is 1 and above");
-        }
-        Ok(())
-    }
-
-    /// Thresholding goes before clipping, as in diffusers.
-    fn clipping(&self) -> Clipping {
-        if self.thresholding {
-            Clipping::Dynamic {
-                ratio: self.dynamic_thresholding_ratio,
-                largest: self.sample_max_value,
-            }
-        } else if self.clip_sample {
-            Clipping::Range(self.clip_sample_range)
-        } else {
-            Clipping::None
-        }
-    }
 }
