@@ -37,7 +37,8 @@
 //! # diffusers' files
 //!
 //! [`SchedulerConfig`] reads and writes `scheduler_config.json`; the trajectories are those of diffusers 0.42.1 to 1e-4, over
-//! every option that its DDPM and DDIM classes document. What is not supported is an error that names it.
+//! every option that its DDPM and DDIM classes document but two of DDPM's `variance_type`: `learned`, and `fixed_large_log`,
+//! which is NaN there. What is not supported is an error that names it.
 mod clipping;
 mod ddim;
 mod ddpm;

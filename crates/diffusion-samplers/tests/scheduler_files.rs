@@ -72,6 +72,7 @@ fn what_is_unknown_is_named() {
         text.contains("`EulerScheduler`") && text.contains("DDPMScheduler, DDIMScheduler"),
         "{text}"
     );
+    assert!(matches!(read(&json!({"_class_name": "ddim"})), Err(SetupError::UnknownClass { .. })));
     let text = refusal(&json!({"_class_name": "DDIMScheduler", "use_karras_sigmas": true}));
     assert!(text.contains("`use_karras_sigmas`") && text.contains("`timestep_spacing`"), "{text}");
     let text = refusal(&json!({"_class_name": "DDPMScheduler", "beta_start": "small"}));

@@ -109,7 +109,8 @@ impl SchedulerConfig {
         let values: Map<String, Value> = serde_json::from_str(json)
             .map_err(|source| SetupError::Json { place: "scheduler file".into(), source })?;
         let name = match values.get("_class_name") {
-            Some(Value::String(name)) => name.clone(),
+            Some(Value::String(name)) if Self::CLASSES.contains(&name.as_str()) => name.clone(),
+            Some(Value::String(name)) => return Err(Self::unknown(name)),
             _ => return Err(SetupError::NoClass { supported: Self::CLASSES.join(", ") }),
         };
         let (extra, values) = values.into_iter().partition(|(key, _)| {
@@ -257,10 +258,11 @@ impl SchedulerConfig {
     fn canonical(class: &str) -> Result<&'static str, SetupError> {
         let short = |name: &str| name.to_ascii_lowercase().trim_end_matches("scheduler").to_owned();
         let found = Self::CLASSES.into_iter().find(|name| short(name) == short(class));
-        found.ok_or_else(|| SetupError::UnknownClass {
-            class: class.into(),
-            supported: Self::CLASSES.join(", "),
-        })
+        found.ok_or_else(|| Self::unknown(class))
+    }
+
+    fn unknown(class: &str) -> SetupError {
+        SetupError::UnknownClass { class: class.into(), supported: Self::CLASSES.join(", ") }
     }
 
     fn from_values(
