@@ -47,8 +47,9 @@ impl Setup {
     }
 }
 
-/// Provides libtorch for a command that needs it. Takes milliseconds and says nothing when it is there.
+/// Provides libtorch for a command that builds with it. Takes milliseconds and says nothing when it is there.
 pub(crate) fn ensure(workspace: &Workspace) -> Result<()> {
+    place::check_compiler()?; // before half a gigabyte is fetched for nothing
     provide_libtorch(workspace, Check::Sizes)
 }
 

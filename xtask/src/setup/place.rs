@@ -101,6 +101,18 @@ pub(super) fn check_platform() -> Result<()> {
     )
 }
 
+/// The bindings of libtorch hold C++; a machine that builds Rust may have a compiler for C alone.
+pub(super) fn check_compiler() -> Result<()> {
+    let chosen = env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with("CXX"));
+    let path = env::var_os("PATH").unwrap_or_default();
+    if !cfg!(unix) || chosen || env::split_paths(&path).any(|folder| folder.join("c++").exists()) {
+        return Ok(());
+    }
+    bail!(
+        "there is no C++ compiler: no `c++` on the PATH, and CXX is not set.\n  Install one (`apt install g++`)."
+    )
+}
+
 /// Free bytes for this user on the disk of `folder`, as `df` counts them; `None` where it cannot be asked.
 pub(super) fn free_bytes(folder: &Path) -> Option<u64> {
     let output = Command::new("df").arg("-Pk").arg(folder).env("LC_ALL", "C").output().ok()?;
