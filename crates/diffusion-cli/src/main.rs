@@ -28,6 +28,7 @@ enum Command {
     Train(commands::train::Train),
     Sample(commands::sample::Sample),
     Forward(commands::forward::Forward),
+    Evaluate(commands::evaluate::Evaluate),
     Inspect(commands::inspect::Inspect),
     Doctor(commands::doctor::Doctor),
 }
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Train(train) => train.run(),
         Command::Sample(sample) => sample.run(),
         Command::Forward(forward) => forward.run(),
+        Command::Evaluate(evaluate) => evaluate.run(),
         Command::Inspect(inspect) => inspect.run(),
         Command::Doctor(doctor) => doctor.run(),
     };

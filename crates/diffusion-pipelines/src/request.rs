@@ -1,5 +1,6 @@
 //! What is asked of a pipeline, and what it gives.
 
+use diffusion_samplers::TimestepSpacing;
 use tch::Tensor;
 
 /// Where sampling starts.
@@ -26,6 +27,8 @@ pub struct SampleRequest {
     pub n_steps: Option<usize>,
     /// A sampler by name, in place of the scheduler's own.
     pub sampler: Option<String>,
+    /// Which timesteps, in place of the scheduler's own choice.
+    pub timestep_spacing: Option<TimestepSpacing>,
     /// η of DDIM: 0 is deterministic, 1 is DDPM's ancestral step.
     pub eta: Option<f64>,
     /// Samples that go through the network at once, ≥ 1.
@@ -42,6 +45,7 @@ impl Default for SampleRequest {
             guidance_scale: 1.0,
             n_steps: None,
             sampler: None,
+            timestep_spacing: None,
             eta: None,
             batch_size: 64,
         }

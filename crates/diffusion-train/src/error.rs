@@ -69,6 +69,12 @@ pub enum TrainError {
         /// What is wrong with it.
         reason: String,
     },
+    /// What was asked cannot be measured.
+    #[error("{reason}")]
+    Evaluation {
+        /// Why not.
+        reason: String,
+    },
     /// The loss is no number any more.
     #[error(
         "the loss is {loss} at step {step}; {}; a lower optimizer.learning_rate or a longer warmup_steps helps most often",

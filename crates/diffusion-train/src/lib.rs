@@ -20,6 +20,7 @@ mod config_file;
 pub mod data;
 mod ema;
 mod error;
+pub mod evaluation;
 mod learning_rate;
 mod metrics;
 mod objective;

@@ -46,6 +46,11 @@ impl RunDir {
         self.root.join("samples")
     }
 
+    /// What measuring the run has to keep.
+    pub fn evaluation(&self) -> PathBuf {
+        self.root.join("evaluation")
+    }
+
     /// One line of JSON a step.
     pub fn metrics(&self) -> PathBuf {
         self.root.join("metrics.jsonl")

@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 pub(crate) mod doctor;
+pub(crate) mod evaluate;
 pub(crate) mod forward;
 pub(crate) mod inspect;
 pub(crate) mod sample;

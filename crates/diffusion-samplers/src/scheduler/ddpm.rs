@@ -153,6 +153,10 @@ impl SchedulerClass for DdpmConfig {
         Ok(Box::new(sampler))
     }
 
+    fn set_timestep_spacing(&mut self, spacing: TimestepSpacing) {
+        self.timestep_spacing = spacing;
+    }
+
     fn set_clipping(&mut self, bound: Option<f64>) {
         (self.clip_sample, self.thresholding) = (bound.is_some(), false);
         self.clip_sample_range = bound.unwrap_or(1.0);

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{NoiseGrid, Sampler, SetupError};
+use crate::{NoiseGrid, Sampler, SetupError, TimestepSpacing};
 use beta_schedule::Betas;
 use ddim::DdimConfig;
 use ddpm::DdpmConfig;
@@ -78,6 +78,8 @@ trait SchedulerClass: Serialize + DeserializeOwned + Default {
         &self,
         options: &SamplerOptions,
     ) -> Result<Box<dyn Sampler<S>>, SetupError>;
+    /// The same with other timesteps.
+    fn set_timestep_spacing(&mut self, spacing: TimestepSpacing);
     /// The same with x̂₀ clipped to `[−bound, bound]`, or not at all.
     fn set_clipping(&mut self, bound: Option<f64>);
 }
@@ -190,6 +192,14 @@ impl SchedulerConfig {
     pub fn with_clipping(mut self, bound: Option<f64>) -> Result<Self, SetupError> {
         of_class!(&mut self.class, config => { config.set_clipping(bound); config.check()? });
         Ok(self)
+    }
+
+    /// The same scheduler with other timesteps. Only trailing and linspace visit the last, noisiest level: where it has
+    /// hardly any signal left, a trajectory of fresh noise that starts below it starts from pictures of the wrong
+    /// brightness (Lin et al. 2023, arXiv:2305.08891, §3.3).
+    pub fn with_timestep_spacing(mut self, spacing: TimestepSpacing) -> Self {
+        of_class!(&mut self.class, config => config.set_timestep_spacing(spacing));
+        self
     }
 
     /// The file's text: every key of the class, as diffusers writes it.

@@ -86,6 +86,21 @@ impl ImageDataset {
         self.n_classes
     }
 
+    /// A number that other images or labels do not share.
+    ///
+    /// # Errors
+    /// Where libtorch fails.
+    pub fn fingerprint(&self) -> Result<u64, DataError> {
+        use sha2::{Digest, Sha256};
+        let mut hash = Sha256::new();
+        for tensor in [&self.images, &self.labels] {
+            hash.update(format!("{:?}", tensor.size()));
+            hash.update(&*diffusion_torch::host::bytes(tensor)?);
+        }
+        let digest = hash.finalize();
+        Ok(digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+
     /// The images of these indices, on `device`.
     ///
     /// # Errors

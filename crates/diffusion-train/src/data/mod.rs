@@ -33,6 +33,9 @@ pub enum DataError {
     /// libtorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
+    /// What tch does not bind failed.
+    #[error(transparent)]
+    Shim(#[from] diffusion_torch::TorchError),
 }
 
 /// Reads the data that a configuration names.
