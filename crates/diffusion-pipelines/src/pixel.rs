@@ -122,10 +122,13 @@ impl PixelPipeline {
         let shape = self.sample_shape(&request.initial_noise)?;
         let n_samples = shape[0] as usize;
         let labels = self.labels(request, n_samples)?;
-        let scheduler = match &request.sampler {
+        let mut scheduler = match &request.sampler {
             Some(name) => self.scheduler.with_class(name)?,
             None => self.scheduler.clone(),
         };
+        if let Some(spacing) = request.timestep_spacing {
+            scheduler = scheduler.with_timestep_spacing(spacing);
+        }
         let grid =
             scheduler.grid(request.n_steps.unwrap_or_else(|| default_n_steps(&scheduler)))?;
         let sampler = scheduler

@@ -1,6 +1,7 @@
 //! A run: a trainer, its directory, and what is written when.
 
 use diffusion_pipelines::PixelPipeline;
+use diffusion_samplers::TimestepSpacing;
 use diffusion_samplers::scheduler::SchedulerConfig;
 use tch::Device;
 
@@ -172,8 +173,10 @@ impl TrainingRun {
         if self.exported {
             return Ok(());
         }
+        // Trailing: the trajectory starts at the noisiest level, so that its pictures have the data's brightness.
         let scheduler =
-            SchedulerConfig::ddim(&self.config.schedule, self.config.objective.prediction)?;
+            SchedulerConfig::ddim(&self.config.schedule, self.config.objective.prediction)?
+                .with_timestep_spacing(TimestepSpacing::Trailing);
         let pipeline = PixelPipeline::new(self.trainer.averaged_unet()?, scheduler);
         write_directory_atomically(&self.directory.pipeline(), |directory| {
             Ok(pipeline.save(directory)?)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use diffusion_models::{Placement, read_tensors, write_tensors};
 use diffusion_pipelines::{InitialNoise, PixelPipeline, SampleRequest, Samples};
+use diffusion_samplers::TimestepSpacing;
 use diffusion_train::{RunConfig, RunDir};
 
 use super::DeviceArgument;
@@ -27,6 +28,9 @@ pub(crate) struct Sample {
     /// A sampler by name instead of the pipeline's own: ddpm, ddim
     #[arg(long, value_name = "NAME")]
     sampler: Option<String>,
+    /// Timesteps instead of the pipeline's own: leading, linspace, trailing
+    #[arg(long, value_name = "NAME", value_parser = timestep_spacing)]
+    grid: Option<TimestepSpacing>,
     /// DDIM's η: 0 is deterministic, 1 is DDPM's ancestral step
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     eta: Option<f64>,
@@ -127,6 +131,7 @@ impl Sample {
             guidance_scale,
             n_steps: self.steps.or(defaults.map(|sampling| sampling.steps)),
             sampler: self.sampler.clone(),
+            timestep_spacing: self.grid,
             eta: self.eta,
             batch_size: self.batch_size,
         })
@@ -153,6 +158,12 @@ impl Sample {
         }
         Ok(vec![out.to_owned()])
     }
+}
+
+/// The names are those of diffusers' scheduler files.
+fn timestep_spacing(name: &str) -> Result<TimestepSpacing, String> {
+    serde_json::from_value(name.into())
+        .map_err(|_| "expected leading, linspace or trailing".to_owned())
 }
 
 /// Where the pipeline is, and the run around it.
