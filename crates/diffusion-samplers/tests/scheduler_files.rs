@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 use diffusion_math::{Parameterization, ScheduleConfig, ScheduleKind};
-use diffusion_samplers::{SamplerOptions, SchedulerConfig, SetupError};
+use diffusion_samplers::{SamplerOptions, SchedulerConfig, SetupError, TimestepSpacing};
 use serde_json::{Value, json};
 
 /// As diffusers 0.42.1 saves a DDIM scheduler.
@@ -171,6 +171,22 @@ fn a_file_is_sampled_by_another_class() {
     let sigmoid =
         read(&json!({"_class_name": "DDPMScheduler", "beta_schedule": "sigmoid"})).unwrap();
     assert!(sigmoid.with_class("ddim").is_err());
+}
+
+#[test]
+fn other_timesteps_are_chosen_and_written() {
+    for class in SchedulerConfig::CLASSES {
+        let config = read(&json!({"_class_name": class})).unwrap();
+        for (spacing, name, first) in [
+            (TimestepSpacing::Trailing, "trailing", 999.0),
+            (TimestepSpacing::Leading, "leading", 900.0),
+        ] {
+            let config = config.clone().with_timestep_spacing(spacing);
+            assert_eq!(config.grid(10).unwrap().first().time(), first);
+            let written: Value = serde_json::from_str(&config.to_json()).unwrap();
+            assert_eq!(written["timestep_spacing"], name);
+        }
+    }
 }
 
 #[test]

@@ -197,6 +197,7 @@ impl SchedulerConfig {
     /// The same scheduler with other timesteps. Only trailing and linspace visit the last, noisiest level: where it has
     /// hardly any signal left, a trajectory of fresh noise that starts below it starts from pictures of the wrong
     /// brightness (Lin et al. 2023, arXiv:2305.08891, §3.3).
+    #[must_use]
     pub fn with_timestep_spacing(mut self, spacing: TimestepSpacing) -> Self {
         of_class!(&mut self.class, config => config.set_timestep_spacing(spacing));
         self
