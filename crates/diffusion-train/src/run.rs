@@ -173,10 +173,13 @@ impl TrainingRun {
         if self.exported {
             return Ok(());
         }
-        // Trailing: the trajectory starts at the noisiest level, so that its pictures have the data's brightness.
+        // Trailing: the trajectory starts at the noisiest level, so that its pictures have the data's brightness. No
+        // clipping: diffusers' DDIM clips x̂₀ and keeps the ε̂ that belongs to the unclipped one, and under guidance, where
+        // x̂₀ leaves [−1, 1] at every noisy step, the two drift apart.
         let scheduler =
             SchedulerConfig::ddim(&self.config.schedule, self.config.objective.prediction)?
-                .with_timestep_spacing(TimestepSpacing::Trailing);
+                .with_timestep_spacing(TimestepSpacing::Trailing)
+                .with_clipping(None)?;
         let pipeline = PixelPipeline::new(self.trainer.averaged_unet()?, scheduler);
         write_directory_atomically(&self.directory.pipeline(), |directory| {
             Ok(pipeline.save(directory)?)
