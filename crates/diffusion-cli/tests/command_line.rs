@@ -223,6 +223,16 @@ fn a_run_is_trained_inspected_and_sampled() {
     assert_eq!(inspected["pipeline"]["classes"], 3);
     assert_eq!(inspected["pipeline"]["unet"]["config"]["num_class_embeds"], 4);
 
+    let evaluated = succeeds(&["evaluate", &run_path, "-n", "6", "--steps", "2", "--json"]);
+    let evaluated: serde_json::Value = serde_json::from_str(&stdout(&evaluated)).unwrap();
+    assert_eq!(
+        (&evaluated["samples"], &evaluated["classifier_test_images"]),
+        (&6.into(), &5.into())
+    );
+    assert!(at("evaluation").is_dir());
+    fails(&["evaluate", &run_path, "-n", "0"], 2, "-n 0");
+    fails(&["evaluate", &at("pipeline").display().to_string()], 2, "config.toml");
+
     let out = directory.path().join("grid.png").display().to_string();
     succeeds(&[
         "sample",
