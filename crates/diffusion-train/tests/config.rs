@@ -73,7 +73,7 @@ fn impossible_values_are_named_with_key_line_and_what_is_allowed() {
             "kind = \"linear\"",
             "kind = \"linear\"\nbeta_start = 0.1\nbeta_end = 1.0",
             "schedule",
-            "(0, 1)",
+            "0 < beta < 1",
         ),
         (
             "kind = \"linear\"",

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use diffusion_train::{Start, TrainError, TrainingRun, read_metrics};
-use support::{config, train, write_data};
+use support::{alone, config, train, write_data};
 
 const FILES: [&str; 5] = [
     "weights.safetensors",
@@ -40,6 +40,7 @@ fn assert_same_metrics(directory: &Path, a: &str, b: &str) {
 
 #[test]
 fn killed_at_any_step_and_resumed_it_is_bit_identical() {
+    let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     write_data(path);
@@ -67,6 +68,7 @@ fn killed_at_any_step_and_resumed_it_is_bit_identical() {
 
 #[test]
 fn another_seed_gives_other_weights() {
+    let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
     write_data(directory.path());
     for (name, seed) in [("a", "train.seed=3"), ("b", "train.seed=4")] {
@@ -79,6 +81,7 @@ fn another_seed_gives_other_weights() {
 
 #[test]
 fn a_damaged_checkpoint_is_passed_over_and_said_so() {
+    let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     write_data(path);
@@ -115,6 +118,7 @@ fn a_damaged_checkpoint_is_passed_over_and_said_so() {
 
 #[test]
 fn a_half_written_checkpoint_is_not_one() {
+    let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     write_data(path);
@@ -130,6 +134,7 @@ fn a_half_written_checkpoint_is_not_one() {
 
 #[test]
 fn a_finished_run_completes_what_is_missing() {
+    let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     write_data(path);
@@ -143,6 +148,7 @@ fn a_finished_run_completes_what_is_missing() {
 
 #[test]
 fn what_may_change_on_resume_and_what_may_not() {
+    let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     write_data(path);
@@ -177,6 +183,7 @@ fn what_may_change_on_resume_and_what_may_not() {
 
 #[test]
 fn a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoint() {
+    let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     write_data(path);

@@ -103,3 +103,9 @@ pub(crate) fn train(
     }
     run
 }
+
+/// Keeps the tests of a process from drawing from libtorch's one generator at the same time: dropout does.
+pub(crate) fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static GENERATOR: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    GENERATOR.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
