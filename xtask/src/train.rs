@@ -69,8 +69,12 @@ impl Train {
         let run_dir = plan.run_dir(workspace)?;
         let picture = run_dir.join("samples/grid.png");
         run_to_the_end("diffusion sample", &mut plan.sample(workspace, &run_dir, &picture))?;
+        let drawn = minutes(started);
+
+        let started = Instant::now();
+        run_to_the_end("diffusion evaluate", &mut plan.evaluate(workspace, &run_dir))?;
         eprintln!(
-            "minutes: set-up {set_up:.1}, build {built:.1}, training {trained:.1}, picture {:.1}",
+            "minutes: set-up {set_up:.1}, build {built:.1}, training {trained:.1}, picture {drawn:.1}, evaluation {:.1}",
             minutes(started)
         );
         let report = report(&run_dir, &picture);
@@ -154,11 +158,24 @@ impl Plan {
         let mut sample = diffusion(workspace, "run");
         sample.args(["--release", "--quiet", "--", "sample"]).arg(run_dir);
         sample.args(["-n", &(N_CLASSES * N_PER_CLASS).to_string(), "--class", &rows_of_classes()]);
-        sample.args(["--scale", "2", "-o"]).arg(picture).stdout(Stdio::null());
+        sample.args(["--scale", "3", "-o"]).arg(picture).stdout(Stdio::null());
         if let Some(device) = self.value_of("--device") {
             sample.arg("--device").arg(device);
         }
         sample
+    }
+
+    /// Says how many samples a classifier recognises. stdout is the training's where that is to be JSON.
+    fn evaluate(&self, workspace: &Workspace, run_dir: &Path) -> Command {
+        let mut evaluate = diffusion(workspace, "run");
+        evaluate.args(["--release", "--quiet", "--", "evaluate"]).arg(run_dir);
+        if let Some(device) = self.value_of("--device") {
+            evaluate.arg("--device").arg(device);
+        }
+        if self.has("--json") {
+            evaluate.stdout(Stdio::null());
+        }
+        evaluate
     }
 
     /// A run that exists already is the one mistake that everybody makes.
