@@ -1,5 +1,7 @@
 //! `diffusion doctor`: what this program found of libtorch and the GPU, and what it will use.
 
+use std::path::{Path, PathBuf};
+
 use diffusion_torch::{CudaLibrary, DeviceRequest, Diagnosis, diagnose};
 
 use super::device_name;
@@ -29,11 +31,15 @@ impl Doctor {
                 "cuda_problem": found.cuda.as_ref().err().map(ToString::to_string),
                 "auto_device": device_name(auto),
                 "threads": found.threads.intra_op,
+                "cache": cache().map(|(directory, bytes)| serde_json::json!({ "path": directory, "bytes": bytes })),
                 "cpu_capability": found.cpu_capability,
             });
             println!("{result:#}");
         } else {
             print_text(&found);
+            if let Some((directory, bytes)) = cache() {
+                println!("cache       {}, {:.1} GB", directory.display(), bytes as f64 / 1e9);
+            }
             println!("device      {} (what --device auto takes)", device_name(auto));
         }
         match found.version_fits() {
@@ -56,7 +62,13 @@ fn print_text(found: &Diagnosis) {
     let version = found.version.clone().unwrap_or_else(unknown);
     println!("version     {version} (needed: {})", found.expected_version);
     println!("processor   {}, {} threads", found.cpu_capability, found.threads.intra_op);
-    println!("CUDA part   {}", cuda_library(&found.cuda_library));
+    let needless =
+        matches!(found.cuda_library, CudaLibrary::Failed(_)) && found.driver.library.is_err();
+    let cuda_part = match needless {
+        true => "not loaded, and not needed without an NVIDIA driver".to_owned(),
+        false => cuda_library(&found.cuda_library),
+    };
+    println!("CUDA part   {cuda_part}");
     println!(
         "driver      {}",
         found.driver.kernel_module.clone().unwrap_or_else(|| "none".to_owned())
@@ -73,4 +85,27 @@ fn cuda_library(library: &CudaLibrary) -> String {
         CudaLibrary::Loaded(path) => format!("loaded from {}", path.display()),
         CudaLibrary::Failed(error) => format!("does not load: {error}"),
     }
+}
+
+/// The per-user cache that `cargo xtask setup` fills, and its size; none where there is no such directory.
+fn cache() -> Option<(PathBuf, u64)> {
+    let variable =
+        |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let directory = variable("DIFFUSION_CACHE").or_else(|| {
+        let caches =
+            variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))?;
+        Some(caches.join("diffusion"))
+    })?;
+    let bytes = size_of(&directory).ok()?;
+    Some((directory, bytes))
+}
+
+fn size_of(directory: &Path) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        bytes += if metadata.is_dir() { size_of(&entry.path())? } else { metadata.len() };
+    }
+    Ok(bytes)
 }
