@@ -7,9 +7,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::workspace::{Workspace, answers, run};
-use crate::{book, setup, test, tidy};
+use crate::{book, package, setup, test, tidy};
 
-/// Run every check: set-up, fmt, tidy, clippy, tests, rustdoc, book, deny
+/// Run every check: set-up, fmt, tidy, clippy, tests, packages, rustdoc, book, deny
 #[derive(Args)]
 pub(crate) struct Ci {
     /// The stages to run, in the order of the list; all of them if none is named
@@ -32,6 +32,8 @@ enum Stage {
     Clippy,
     /// All tests: `cargo xtask test`
     Test,
+    /// The crates as others have them: `cargo xtask package`
+    Package,
     /// rustdoc, warnings are errors
     Rustdoc,
     /// The book builds
@@ -114,6 +116,7 @@ impl Stage {
                 "warnings",
             ])),
             Self::Test => test::run(workspace, &[]),
+            Self::Package => package::check(workspace, false),
             Self::Rustdoc => run(workspace
                 .cargo()
                 .args(["doc", "--workspace", "--no-deps"])

@@ -9,6 +9,7 @@ mod checksum;
 mod ci;
 mod data;
 mod failure;
+mod package;
 mod setup;
 mod test;
 mod tidy;
@@ -37,6 +38,7 @@ enum Command {
     Ci(ci::Ci),
     Tidy(tidy::Tidy),
     Bench(bench::Bench),
+    Package(package::Package),
     Book(book::Book),
     Data(data::Data),
 }
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Ci(command) => command.run(&workspace),
         Command::Tidy(command) => command.run(&workspace),
         Command::Bench(command) => command.run(&workspace),
+        Command::Package(command) => command.run(&workspace),
         Command::Book(command) => command.run(&workspace),
         Command::Data(command) => command.run(&workspace),
     });

@@ -62,7 +62,7 @@
 pub mod stable;
 
 #[cfg(doc)]
-#[doc = include_str!("../../../docs/src/notation.md")]
+#[doc = include_str!("../notation.md")]
 pub mod notation {}
 
 mod chain;

@@ -8,6 +8,10 @@ pub(super) fn check(path: &Path, text: &str) -> Vec<Finding> {
     if !lines.clone().any(|line| line == "[package]") {
         return Vec::new();
     }
+    // A package that is its own workspace has no other's lints to take.
+    if lines.clone().any(|line| line == "[workspace]") {
+        return Vec::new();
+    }
     let takes_them = lines.any(|line| line == "[lints]")
         && lines.take_while(|line| !line.starts_with('[')).any(is_opt_in);
     if takes_them || text.lines().any(|line| line.trim().replace(' ', "") == "lints.workspace=true")
@@ -55,5 +59,6 @@ mod tests {
             .is_empty()
         );
         assert!(check(path, "[workspace]\nmembers = []\n").is_empty());
+        assert!(check(path, &format!("[workspace]\n{missing}")).is_empty());
     }
 }
