@@ -110,18 +110,7 @@ impl DownBlock {
             })
             .collect::<Result<_, _>>()?;
         let place = scope.at("downsamplers").at(0);
-        let downsampler = match (position.is_last, position.attention, config.downsample_type) {
-            (true, ..) => None,
-            (false, true, ResampleType::Resnet) => {
-                let halving = resnet_config(config, outputs, outputs, Resample::Halve);
-                Some(Resampler::Resnet(Box::new(ResnetBlock2d::new(&place, halving)?)))
-            }
-            _ => Some(Resampler::Down(Downsample2d::new(
-                &place,
-                outputs,
-                config.downsample_padding,
-            )?)),
-        };
+        let downsampler = resampler(&place, config, outputs, position, Resample::Halve)?;
         Ok(Self { layers, downsampler })
     }
 
@@ -143,6 +132,32 @@ impl DownBlock {
         }
         Ok(x)
     }
+}
+
+/// The end of a block: none behind the last, a residual block where the configuration wants one, else a convolution.
+fn resampler(
+    place: &Scope<'_>,
+    config: &UNet2dConfig,
+    channels: i64,
+    position: Position,
+    change: Resample,
+) -> Result<Option<Resampler>, ModelError> {
+    if position.is_last {
+        return Ok(None);
+    }
+    let resample_type = match change {
+        Resample::Double => config.upsample_type,
+        Resample::Halve | Resample::Keep => config.downsample_type,
+    };
+    // diffusers gives blocks without attention a convolution whatever the type says.
+    Ok(Some(match (position.attention, resample_type, change) {
+        (true, ResampleType::Resnet, _) => {
+            let resnet = resnet_config(config, channels, channels, change);
+            Resampler::Resnet(Box::new(ResnetBlock2d::new(place, resnet)?))
+        }
+        (_, _, Resample::Double) => Resampler::Up(Upsample2d::new(place, channels)?),
+        _ => Resampler::Down(Downsample2d::new(place, channels, config.downsample_padding)?),
+    }))
 }
 
 fn layer(
@@ -255,14 +270,7 @@ impl UpBlock {
             })
             .collect::<Result<_, _>>()?;
         let place = scope.at("upsamplers").at(0);
-        let upsampler = match (position.is_last, position.attention, config.upsample_type) {
-            (true, ..) => None,
-            (false, true, ResampleType::Resnet) => {
-                let doubling = resnet_config(config, outputs, outputs, Resample::Double);
-                Some(Resampler::Resnet(Box::new(ResnetBlock2d::new(&place, doubling)?)))
-            }
-            _ => Some(Resampler::Up(Upsample2d::new(&place, outputs)?)),
-        };
+        let upsampler = resampler(&place, config, outputs, position, Resample::Double)?;
         Ok(Self { layers, upsampler })
     }
 
