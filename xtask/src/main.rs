@@ -11,6 +11,7 @@ mod data;
 mod failure;
 mod package;
 mod setup;
+mod soak;
 mod test;
 mod tidy;
 mod train;
@@ -38,6 +39,7 @@ enum Command {
     Ci(ci::Ci),
     Tidy(tidy::Tidy),
     Bench(bench::Bench),
+    Soak(soak::Soak),
     Package(package::Package),
     Book(book::Book),
     Data(data::Data),
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Command::Ci(command) => command.run(&workspace),
         Command::Tidy(command) => command.run(&workspace),
         Command::Bench(command) => command.run(&workspace),
+        Command::Soak(command) => command.run(&workspace),
         Command::Package(command) => command.run(&workspace),
         Command::Book(command) => command.run(&workspace),
         Command::Data(command) => command.run(&workspace),

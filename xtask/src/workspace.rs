@@ -2,7 +2,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -68,6 +68,26 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     }
 }
 
+/// Builds with cargo and says where the program that it built is; cargo's own messages are shown.
+pub(crate) fn executable(build: &mut Command) -> Result<PathBuf> {
+    let program = display(build);
+    build.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+    let output = build.output().with_context(|| format!("`{program}` could not be started"))?;
+    if !output.status.success() {
+        return Err(ProgramFailed { program, code: output.status.code() }.into());
+    }
+    last_executable(&String::from_utf8_lossy(&output.stdout))
+        .map(PathBuf::from)
+        .with_context(|| format!("`{program}` built no program"))
+}
+
+/// The last `"executable":"…"` of cargo's messages, one JSON object a line.
+fn last_executable(messages: &str) -> Option<String> {
+    let (_, rest) = messages.rsplit_once(r#""executable":""#)?;
+    let (path, _) = rest.split_once(r#"","#).or_else(|| rest.split_once(r#""}"#))?;
+    Some(path.replace(r"\\", r"\").replace(r#"\""#, r#"""#))
+}
+
 /// Whether a program of that name answers to `--version`.
 pub(crate) fn answers(program: &mut Command) -> bool {
     program.arg("--version").output().is_ok_and(|output| output.status.success())
@@ -86,7 +106,7 @@ pub(crate) fn display(command: &Command) -> String {
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use super::Workspace;
+    use super::{Workspace, last_executable};
 
     #[test]
     fn the_workspaces_own_link_is_not_the_users_libtorch() {
@@ -100,5 +120,14 @@ mod tests {
         assert!(workspace.is_own_link(&workspace.root.join("xtask/../.libtorch")));
         assert!(!workspace.is_own_link(Path::new("/opt/libtorch")));
         assert!(!workspace.is_own_link(Path::new("/opt/.libtorch")));
+    }
+
+    #[test]
+    fn the_program_is_read_from_cargos_messages() {
+        let messages = r#"{"reason":"compiler-artifact","executable":null,"fresh":true}
+{"reason":"compiler-artifact","executable":"/t/release/diffusion","fresh":true}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(last_executable(messages).as_deref(), Some("/t/release/diffusion"));
+        assert_eq!(last_executable("{}"), None);
     }
 }
