@@ -4,6 +4,40 @@
 //! A network is built by one constructor from its configuration and a [`ParameterBuilder`], which draws fresh parameters
 //! or hands out stored ones. [`UNet2d`] is diffusers' `UNet2DModel`. [`NetworkDenoiser`] makes a network the
 //! [`Denoiser`](diffusion_math::Denoiser) that a sampler asks.
+//!
+//! ```
+//! use diffusion_math::{Denoiser, DiscreteSchedule, Parameterization};
+//! use diffusion_models::{DownBlockType, NetworkDenoiser, ParameterBuilder, Placement, UNet2d, UNet2dConfig, UpBlockType};
+//! use diffusion_torch::{DeviceRequest, TensorState, select};
+//! use tch::{Kind, Tensor};
+//!
+//! let device = select(DeviceRequest::Auto)?;
+//! let config = UNet2dConfig {
+//!     in_channels: 1,
+//!     out_channels: 1,
+//!     block_out_channels: vec![8, 16],
+//!     down_block_types: vec![DownBlockType::DownBlock2D, DownBlockType::AttnDownBlock2D],
+//!     up_block_types: vec![UpBlockType::AttnUpBlock2D, UpBlockType::UpBlock2D],
+//!     layers_per_block: 1,
+//!     norm_num_groups: 4,
+//!     ..UNet2dConfig::default() // diffusers'
+//! };
+//! let unet = UNet2d::new(config, ParameterBuilder::fresh(0, Placement::on(device)))?;
+//!
+//! // What a sampler asks: x̂₀ behind a noisy sample.
+//! let level = DiscreteSchedule::cosine(1000)?.level(500);
+//! let x_t = TensorState(Tensor::ones([2, 1, 8, 8], (Kind::Float, device)));
+//! let x0_hat = NetworkDenoiser::new(&unet, Parameterization::V).denoise(&x_t, level)?.x0_hat;
+//! assert_eq!(x0_hat.0.size(), [2, 1, 8, 8]);
+//!
+//! // A directory that diffusers' `UNet2DModel.from_pretrained` reads, and that gives the same network again.
+//! let folder = tempfile::tempdir()?;
+//! unet.save(folder.path())?;
+//! let again = UNet2d::load(folder.path(), Placement::on(device))?;
+//! let same = NetworkDenoiser::new(&again, Parameterization::V).denoise(&x_t, level)?.x0_hat;
+//! assert_eq!(x0_hat.0, same.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod config_file;
 mod denoiser;

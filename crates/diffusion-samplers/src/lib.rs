@@ -64,3 +64,18 @@ pub use scheduler::{SamplerOptions, SchedulerConfig};
 pub use step::Step;
 pub use timesteps::{TimestepSpacing, timesteps};
 pub use trajectory::Trajectory;
+
+/// The repository's README and those pages of the book whose code needs no libtorch, so that their code runs as tests.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../../../README.md")]
+    mod readme {}
+    #[doc = include_str!("../../../docs/src/quick-start.md")]
+    mod quick_start {}
+    #[doc = include_str!("../../../docs/src/the-default-run.md")]
+    mod the_default_run {}
+    #[doc = include_str!("../../../docs/src/add-a-schedule.md")]
+    mod add_a_schedule {}
+    #[doc = include_str!("../../../docs/src/add-a-sampler.md")]
+    mod add_a_sampler {}
+}
