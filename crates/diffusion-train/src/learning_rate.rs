@@ -29,3 +29,28 @@ pub fn learning_rate(section: &OptimizerSection, step: u64, steps: u64) -> f64 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_relative_eq;
+
+    use super::*;
+
+    #[test]
+    fn it_rises_to_its_peak_then_stays_or_falls_to_zero() {
+        let mut section = OptimizerSection {
+            learning_rate: 0.5,
+            warmup_steps: 20,
+            ..OptimizerSection::default()
+        };
+        let at = |section: &OptimizerSection, step| learning_rate(section, step, 200);
+        assert!((1..20).all(|step| at(&section, step) < at(&section, step + 1)));
+        assert_relative_eq!(at(&section, 200), 0.5);
+        section.decay = LearningRateDecay::Cosine;
+        assert_relative_eq!(at(&section, 20), 0.5);
+        assert!((20..200).all(|step| at(&section, step) > at(&section, step + 1)));
+        assert_relative_eq!(at(&section, 200), 0.0);
+        section.warmup_steps = 0;
+        assert!(at(&section, 1) > 0.49);
+    }
+}

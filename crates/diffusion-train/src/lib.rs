@@ -43,6 +43,7 @@
 mod checkpoint;
 mod config;
 mod config_file;
+mod contradictions;
 pub mod data;
 mod ema;
 mod error;
@@ -53,11 +54,12 @@ mod objective;
 mod run;
 mod run_dir;
 mod trainer;
+mod validation;
 
 pub use checkpoint::{Checkpoint, Damaged};
 pub use config::{
-    DataKind, DataSection, EmaSection, InvalidValue, LearningRateDecay, ModelSection,
-    ObjectiveSection, OptimizerSection, RunConfig, RunSection, SamplingSection, TrainSection,
+    DataKind, DataSection, EmaSection, LearningRateDecay, ModelSection, ObjectiveSection,
+    OptimizerSection, RunConfig, RunSection, SamplingSection, TrainSection,
 };
 pub use config_file::ConfigError;
 pub use ema::Ema;
@@ -68,6 +70,7 @@ pub use objective::Objective;
 pub use run::{Opened, Progress, Start, TrainingRun};
 pub use run_dir::RunDir;
 pub use trainer::{StepReport, Trainer};
+pub use validation::InvalidValue;
 
 /// Those pages of the book whose code needs libtorch, so that it runs as tests; the others are in `diffusion-samplers`.
 #[cfg(doctest)]
