@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             r##"<path d="M{} {height}H{}" stroke="#dddddd"/><text x="{}" y="{}" text-anchor="end">{log_snr}</text>"##,
             X.0,
             X.1,
-            X.0 - 6.0,
+            X.0 - 12.0,
             height + 4.0
         )?;
     }

@@ -7,8 +7,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let x = Tensor::linspace(-1.0, 1.0, 100, (Kind::Float, device));
     let y = &x * 2.0 + 0.5;
     let line = Tensor::zeros([2], (Kind::Float, device)).set_requires_grad(true);
-    let mut adamw =
-        AdamW::new(vec![("line".into(), line.shallow_clone())], AdamWConfig::default())?;
+    let config = AdamWConfig { weight_decay: 0.0, ..AdamWConfig::default() }; // it would pull the slope towards 0
+    let mut adamw = AdamW::new(vec![("line".into(), line.shallow_clone())], config)?;
     for _ in 0..500 {
         adamw.clear_gradients()?;
         let residual = line.get(0) * &x + line.get(1) - &y;
