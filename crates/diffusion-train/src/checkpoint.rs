@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tch::Tensor;
 
-use crate::run_dir::{is_temporary, write_directory_atomically};
+use crate::run_dir::write_directory_atomically;
 use crate::{RunDir, TrainError, Trainer};
 
 const WEIGHTS: &str = "weights.safetensors";
@@ -84,9 +84,7 @@ impl Checkpoint {
         for entry in entries {
             let path = entry.map_err(TrainError::io("read", &directory))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if is_temporary(&name) {
-                fs::remove_dir_all(&path).map_err(TrainError::io("remove", &path))?;
-            } else if let Some(step) = name.strip_prefix("step-").and_then(|n| n.parse().ok()) {
+            if let Some(step) = name.strip_prefix("step-").and_then(|n| n.parse().ok()) {
                 checkpoints.push(Self { path, step });
             }
         }

@@ -6,7 +6,7 @@ use diffusion_samplers::scheduler::SchedulerConfig;
 use tch::Device;
 
 use crate::metrics::MetricsLog;
-use crate::run_dir::write_directory_atomically;
+use crate::run_dir::{remove_leftovers, write_directory_atomically};
 use crate::{Checkpoint, Damaged, RunConfig, RunDir, StepReport, TrainError, Trainer};
 
 /// Steps between two looks at the losses, which wait for the device.
@@ -74,6 +74,8 @@ impl TrainingRun {
         }
         // Everything that can be wrong with data and network is found before the directory is touched.
         let mut trainer = Trainer::new(&config, device)?;
+        remove_leftovers(directory.root())?;
+        remove_leftovers(&directory.checkpoints())?;
         let (checkpoint, damaged) = restore_latest(&directory, &mut trainer)?;
         let step = trainer.steps_done();
         if step > config.train.steps {

@@ -99,7 +99,10 @@ pub(crate) fn write_file_atomically(path: &Path, bytes: &[u8]) -> Result<(), Tra
         file.sync_all()?;
         fs::rename(&temporary, path)
     };
-    write().map_err(TrainError::io("write", path))
+    write().map_err(|error| {
+        let _ = fs::remove_file(&temporary); // on a full disk its space is needed
+        TrainError::io("write", path)(error)
+    })
 }
 
 /// Fills a directory under a temporary name, syncs what is in it, and puts it in the place of `path`.
@@ -132,14 +135,31 @@ pub(crate) fn write_directory_atomically(
     replace().map_err(TrainError::io("write", path))
 }
 
-/// Whether a name is one that a crash left behind.
-pub(crate) fn is_temporary(name: &str) -> bool {
-    name.starts_with(".writing-")
+/// Removes the half-written files and folders that a crash left in a folder; for the process that writes there alone.
+pub(crate) fn remove_leftovers(folder: &Path) -> Result<(), TrainError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(TrainError::io("read", folder))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(TrainError::io("read", folder))?;
+        if !entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            continue;
+        }
+        let path = entry.path();
+        let removed =
+            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(TrainError::io("remove", &path))?;
+    }
+    Ok(())
 }
+
+/// What a name begins with until all of it is written.
+const TEMPORARY: &str = ".writing-";
 
 fn temporary_sibling(path: &Path) -> PathBuf {
     let name = path.file_name().expect("a file of the run has a name").to_string_lossy();
-    path.with_file_name(format!(".writing-{name}"))
+    path.with_file_name(format!("{TEMPORARY}{name}"))
 }
 
 fn sync_tree(directory: &Path) -> std::io::Result<()> {
