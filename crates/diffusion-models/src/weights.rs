@@ -46,8 +46,12 @@ pub fn write_tensors<'a>(
         .map(|(name, tensor)| Ok((name, Stored::of(tensor)?)))
         .collect::<Result<Vec<_>, ModelError>>()?;
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    // safetensors renames a temporary file, which only its owner may read: the file gets what a new one has.
+    let permissions = std::fs::File::create(path).and_then(|file| file.metadata());
+    let permissions = permissions.map_err(|e| ModelError::io("write", path, e))?.permissions();
     safetensors::serialize_to_file(stored, Some(metadata), path)
-        .map_err(|e| fail(format!("cannot write: {e}")))
+        .map_err(|e| fail(format!("cannot write: {e}")))?;
+    std::fs::set_permissions(path, permissions).map_err(|e| ModelError::io("write", path, e))
 }
 
 /// Reads the weights of a model directory.
