@@ -51,6 +51,8 @@ pub struct RunSection {
 pub enum DataKind {
     /// A pair of IDX files as MNIST has them, gzip or plain.
     Mnist,
+    /// A folder of pictures, a class for each sub-folder.
+    Folder,
 }
 
 /// `[data]`
@@ -59,10 +61,18 @@ pub enum DataKind {
 pub struct DataSection {
     /// The reader.
     pub kind: DataKind,
-    /// The file of the images, from the working directory.
-    pub images: PathBuf,
-    /// The file of the labels.
-    pub labels: PathBuf,
+    /// `mnist`: the file of the images, from the working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<PathBuf>,
+    /// `mnist`: the file of the labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
+    /// `folder`: the folder, from the working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// `folder`: 1 for grey, 3 for red, green and blue; the default is 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<i64>,
     /// Images are resized to `size × size` pixels.
     pub size: i64,
 }

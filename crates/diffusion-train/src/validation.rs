@@ -3,7 +3,7 @@
 use diffusion_math::{DiscreteSchedule, Parameterization, ScheduleConfig};
 use diffusion_models::{ModelError, UNet2dConfig};
 
-use crate::{ModelSection, RunConfig};
+use crate::{DataKind, DataSection, ModelSection, RunConfig};
 
 /// A value that the types allow and the field does not.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -48,6 +48,7 @@ impl RunConfig {
             "0".into(),
             "expected at least 1",
         )?;
+        self.data.validate()?;
         let size = self.data.size;
         check(
             (1..=4096).contains(&size),
@@ -189,6 +190,45 @@ impl RunConfig {
                 given: "this table".into(),
                 allowed: other.to_string(),
             },
+        }
+    }
+}
+
+impl DataSection {
+    /// Each kind of data has keys of its own, and takes no other's.
+    fn validate(&self) -> Result<(), InvalidValue> {
+        let (name, needed): (_, &[&str]) = match self.kind {
+            DataKind::Mnist => ("mnist", &["images", "labels"]),
+            DataKind::Folder => ("folder", &["path"]),
+        };
+        let optional: &[&str] = if self.kind == DataKind::Folder { &["channels"] } else { &[] };
+        let keys = [
+            ("images", self.images.is_some()),
+            ("labels", self.labels.is_some()),
+            ("path", self.path.is_some()),
+            ("channels", self.channels.is_some()),
+        ];
+        for (key, given) in keys {
+            let refuse = |given: &str, allowed: String| {
+                Err(InvalidValue { key: format!("data.{key}"), given: given.into(), allowed })
+            };
+            match given {
+                false if needed.contains(&key) => {
+                    return refuse("nothing", format!("data of kind {name} needs it"));
+                }
+                true if !needed.contains(&key) && !optional.contains(&key) => {
+                    return refuse("given", format!("data of kind {name} has no such key"));
+                }
+                _ => {}
+            }
+        }
+        match self.channels {
+            None | Some(1 | 3) => Ok(()),
+            Some(other) => Err(InvalidValue {
+                key: "data.channels".into(),
+                given: other.to_string(),
+                allowed: "expected 1 (grey) or 3 (red, green, blue)".into(),
+            }),
         }
     }
 }

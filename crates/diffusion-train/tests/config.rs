@@ -57,6 +57,8 @@ fn impossible_values_are_named_with_key_line_and_what_is_allowed() {
             "train.checkpoint_every = 0",
             "at least 1",
         ),
+        ("size = 8", "size = 8\npath = \"x\"", "data.path = given", "mnist has no such key"),
+        ("kind = \"mnist\"", "kind = \"folder\"", "data.images = given", "folder has no such key"),
         ("size = 8", "size = 9", "data.size = 9", "multiple of 2"),
         ("size = 8", "size = -8", "data.size = -8", "1 to 4096"),
         (

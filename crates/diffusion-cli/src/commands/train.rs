@@ -67,6 +67,9 @@ impl Train {
             device_name(device),
             diffusion_torch::threads()?.intra_op,
         );
+        for (class, name) in run.trainer().data().class_names().iter().enumerate() {
+            eprintln!("class {class}: {name}");
+        }
         let stop = stop_on_signal()?;
         let clock = Instant::now();
         let seconds = || clock.elapsed().as_secs_f64();

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
+use super::folder::Folder;
 use super::{DataError, IdxFile};
 
 /// Images in [−1, 1] with a class each.
@@ -14,6 +15,7 @@ pub struct ImageDataset {
     /// `[N]`, 0 … n_classes − 1.
     labels: Tensor,
     n_classes: i64,
+    class_names: Vec<String>,
 }
 
 /// A batch on the device.
@@ -54,15 +56,27 @@ impl ImageDataset {
         }
         let shape = [count as i64, 1, pixels.dimensions[1] as i64, pixels.dimensions[2] as i64];
         let bytes = Tensor::f_from_slice(&pixels.values)?.f_view(shape)?.f_to_kind(Kind::Float)?;
-        let resized = if shape[2..] == [size, size] {
-            bytes
-        } else {
-            bytes.f_internal_upsample_bilinear2d_aa([size, size], false, None, None)?
-        };
-        let images = resized.f_clamp(0.0, 255.0)?.f_div_scalar(127.5)?.f_sub_scalar(1.0)?;
+        let images = to_unit(&resize(&bytes, size)?)?;
         let n_classes = classes.values.iter().max().map_or(0, |&c| i64::from(c) + 1);
         let labels = Tensor::f_from_slice(&classes.values)?.f_to_kind(Kind::Int64)?;
-        Ok(Self { images, labels, n_classes })
+        Ok(Self { images, labels, n_classes, class_names: Vec::new() })
+    }
+
+    /// Reads the PNG, JPEG and WebP files of a folder, a class for each sub-folder in the order of their names; pictures
+    /// that lie in the folder itself are one class. Of each picture the largest square in the middle is taken, and resized
+    /// to `size × size`, bilinear with antialiasing; 1 channel is grey, 3 are red, green, blue.
+    ///
+    /// The pictures are mixed, always alike, so that any part of the set has all classes.
+    ///
+    /// # Errors
+    /// Where the folder is absent, has no picture, has both sub-folders and pictures, or one of them is damaged.
+    pub fn from_folder(path: &Path, channels: i64, size: i64) -> Result<Self, DataError> {
+        let folder = Folder::find(path)?.shuffled();
+        let images = to_unit(&folder.read(channels, size)?)?;
+        let classes: Vec<u8> = folder.pictures.iter().map(|(_, class)| *class).collect();
+        let labels = Tensor::f_from_slice(&classes)?.f_to_kind(Kind::Int64)?;
+        let n_classes = folder.class_names.len().max(1) as i64;
+        Ok(Self { images, labels, n_classes, class_names: folder.class_names })
     }
 
     /// How many images there are.
@@ -84,6 +98,11 @@ impl ImageDataset {
     /// One more than the largest label.
     pub fn n_classes(&self) -> i64 {
         self.n_classes
+    }
+
+    /// The names of the classes, where they have any.
+    pub fn class_names(&self) -> &[String] {
+        &self.class_names
     }
 
     /// A number that other images or labels do not share.
@@ -112,4 +131,17 @@ impl ImageDataset {
         let labels = self.labels.f_index_select(0, &indices)?.f_to_device(device)?;
         Ok(Batch { x0, labels })
     }
+}
+
+/// Resizes `[N, C, H, W]` to `size × size`, bilinear with antialiasing.
+pub(super) fn resize(pixels: &Tensor, size: i64) -> Result<Tensor, DataError> {
+    if pixels.size()[2..] == [size, size] {
+        return Ok(pixels.shallow_clone());
+    }
+    Ok(pixels.f_internal_upsample_bilinear2d_aa([size, size], false, None, None)?)
+}
+
+/// `y/127.5 − 1`: 0 … 255 to [−1, 1], as one block of memory.
+fn to_unit(pixels: &Tensor) -> Result<Tensor, DataError> {
+    Ok(pixels.f_clamp(0.0, 255.0)?.f_div_scalar(127.5)?.f_sub_scalar(1.0)?.f_contiguous()?)
 }

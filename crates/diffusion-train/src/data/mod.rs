@@ -1,10 +1,13 @@
 //! Data: from files to batches on the device, in an order that a seed fixes.
 
+mod folder;
 mod idx;
 mod images;
 mod order;
 
 use std::path::PathBuf;
+
+use crate::DataKind;
 
 pub use idx::IdxFile;
 pub use images::{Batch, ImageDataset};
@@ -42,10 +45,19 @@ pub enum DataError {
 ///
 /// # Errors
 /// Where a file is absent or damaged.
+///
+/// # Panics
+/// Where the configuration was not validated: each kind has keys of its own.
 pub fn read(section: &crate::DataSection) -> Result<ImageDataset, DataError> {
+    let given = |path: &Option<PathBuf>| path.clone().expect("validated with the configuration");
     match section.kind {
-        crate::DataKind::Mnist => {
-            ImageDataset::from_idx(&section.images, &section.labels, section.size)
+        DataKind::Mnist => {
+            ImageDataset::from_idx(&given(&section.images), &given(&section.labels), section.size)
         }
+        DataKind::Folder => ImageDataset::from_folder(
+            &given(&section.path),
+            section.channels.unwrap_or(3),
+            section.size,
+        ),
     }
 }
