@@ -59,7 +59,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         r#"<text x="16" y="170" text-anchor="middle" transform="rotate(-90 16 170)">log-SNR, nats</text>"#
     )?;
     for (i, (name, colour, schedule)) in curves.into_iter().enumerate() {
+        // Every tenth timestep, and all where the curves are steep.
         let points: Vec<String> = (0..T)
+            .filter(|t| t % 10 == 0 || !(20..T - 20).contains(t))
             .map(|t| (x(t), schedule.level_at_timestep(t).log_snr().0))
             .map(|(x, log_snr)| format!("{x:.1} {:.1}", y(log_snr)))
             .collect();
