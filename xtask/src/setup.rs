@@ -20,6 +20,7 @@ use clap::Args;
 
 use self::contents::State;
 use self::lock::SetupLock;
+pub(crate) use self::place::user_cache;
 use self::place::{Cache, Variant};
 use crate::workspace::Workspace;
 
@@ -192,12 +193,12 @@ fn megabytes(bytes: u64) -> String {
 }
 
 /// Fails with the remedy when the disk that holds `folder` has less than `needed` bytes free.
-fn check_space(folder: &Path, needed: u64) -> Result<()> {
+pub(crate) fn check_space(folder: &Path, needed: u64) -> Result<()> {
     if let Some(free) = place::free_bytes(folder)
         && free < needed
     {
         bail!(
-            "{} has {} free, and unpacking libtorch takes {}; make room, or set DIFFUSION_CACHE to a folder on a larger disk",
+            "{} has {} free, and what is to be unpacked takes {}; make room, or set DIFFUSION_CACHE to a folder on a larger disk",
             folder.display(),
             megabytes(free),
             megabytes(needed)

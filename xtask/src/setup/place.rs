@@ -68,13 +68,18 @@ pub(super) struct Cache {
 
 impl Cache {
     pub(super) fn locate(variant: Variant) -> Result<Self> {
-        let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let parent = parent_folder(set("DIFFUSION_CACHE"), set("XDG_CACHE_HOME"), set("HOME"))
-            .context("neither HOME, XDG_CACHE_HOME nor DIFFUSION_CACHE is set, so that there is no place for libtorch")?;
-        let parent = std::path::absolute(parent)?;
+        let parent = user_cache()?;
         let name = format!("libtorch-{LIBTORCH_VERSION}-{}", variant.name());
         Ok(Self { variant, folder: parent.join(&name), parent, name })
     }
+}
+
+/// The folder for what all of a user's checkouts share.
+pub(crate) fn user_cache() -> Result<PathBuf> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = parent_folder(set("DIFFUSION_CACHE"), set("XDG_CACHE_HOME"), set("HOME"))
+        .context("neither HOME, XDG_CACHE_HOME nor DIFFUSION_CACHE is set, so that there is no place for a cache")?;
+    Ok(std::path::absolute(folder)?)
 }
 
 /// `DIFFUSION_CACHE`, else `diffusion` below `XDG_CACHE_HOME` (relative ones do not count, as its specification says), else below `~/.cache`.
