@@ -20,7 +20,7 @@ use self::kill::{Aim, Killed};
 use crate::setup;
 use crate::workspace::{Workspace, display, executable};
 
-/// The default data and a network a tenth the size, with dropout, so that the generators' state matters, and frequent checkpoints.
+/// The default data and a network a quarter the size, with dropout, so that the generators' state matters, and frequent checkpoints.
 const SMALL_RUN: [&str; 8] = [
     "model.unet2d.block_out_channels=[16,32,32]",
     "model.unet2d.attention_head_dim=16",
