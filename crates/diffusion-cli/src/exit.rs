@@ -30,7 +30,12 @@ pub(crate) fn message(error: &anyhow::Error) -> String {
     for cause in error.chain() {
         let cause = cause.to_string();
         // libtorch appends its own stack to a message; the first line says what happened.
-        let cause = cause.split("\nException raised from").next().unwrap_or_default().trim_end();
+        let cause = cause
+            .split("\nException raised from")
+            .flat_map(|text| text.split("\nframe #"))
+            .next()
+            .unwrap_or_default()
+            .trim_end();
         if text.is_empty() {
             text.push_str(cause);
         } else if !text.contains(cause) {

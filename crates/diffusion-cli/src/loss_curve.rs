@@ -8,8 +8,11 @@ use plotters::prelude::*;
 
 /// Writes the curve; a run without a step has none.
 pub(crate) fn write(path: &Path, metrics: &[MetricsLine]) -> anyhow::Result<()> {
+    // A number that is none, or one beyond all sense, has no place on an axis.
+    let drawable = |line: &&MetricsLine| line.loss.is_finite() && line.loss.abs() < 1e30;
+    let metrics: Vec<MetricsLine> = metrics.iter().filter(drawable).copied().collect();
     let (Some(first), Some(last)) = (metrics.first(), metrics.last()) else { return Ok(()) };
-    let smooth = running_mean(metrics);
+    let smooth = running_mean(&metrics);
     // The first steps are far above the rest: the frame shows what comes after them.
     let tail: Vec<f64> =
         smooth.iter().skip(metrics.len().div_euclid(20)).map(|(_, loss)| *loss).collect();

@@ -3,17 +3,18 @@
 //! stdout carries results, stderr progress and messages. Exit codes: 0 good, 1 the work failed, 2 bad usage or bad
 //! configuration.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)] // a command line prints
-
 mod commands;
 mod exit;
 mod loss_curve;
+mod output;
 mod picture;
 mod progress;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::output::errln;
 
 /// Train diffusion models, sample from them, look into them.
 #[derive(Debug, Parser)]
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", exit::message(&error));
+            errln!("error: {}", exit::message(&error));
             ExitCode::from(exit::code(&error))
         }
     }

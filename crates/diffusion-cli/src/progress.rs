@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use crate::output::errln;
 use indicatif::{ProgressBar, ProgressStyle};
 
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -48,9 +49,10 @@ impl Progress {
                 let elapsed = self.start.elapsed().as_secs_f64();
                 let steps = (done - self.first).max(1) as f64;
                 let left = elapsed / steps * (self.length - done) as f64;
-                eprintln!(
+                errln!(
                     "{} {done}/{} {message} {elapsed:.0} s (left {left:.0} s)",
-                    self.what, self.length
+                    self.what,
+                    self.length
                 );
             }
             None => {}

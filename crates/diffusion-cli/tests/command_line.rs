@@ -169,7 +169,8 @@ fn sample_refuses_what_the_pipeline_does_not_have() {
     fails(&["sample", &pipeline, "--steps", "0"], 2, "0");
     fails(&["sample", &pipeline, "--sampler", "magic"], 2, "magic");
     fails(&["sample", &pipeline, "--sampler", "ddpm", "--eta", "1"], 2, "eta");
-    fails(&["sample", &pipeline, "-n", "0"], 2, "-n 0");
+    fails(&["sample", &pipeline, "-n", "0"], 2, "1 to 1048576");
+    fails(&["sample", &pipeline, "-n", "18446744073709551615"], 2, "1 to 1048576");
     fails(&["sample", &pipeline, "-o", "picture.jpeg"], 2, ".jpeg");
     fails(&["sample", "nowhere"], 2, "nowhere");
     fails(&["sample", &fixture("models")], 1, "model_index.json");
@@ -230,7 +231,8 @@ fn a_run_is_trained_inspected_and_sampled() {
         (&6.into(), &5.into())
     );
     assert!(at("evaluation").is_dir());
-    fails(&["evaluate", &run_path, "-n", "0"], 2, "-n 0");
+    fails(&["evaluate", &run_path, "-n", "0"], 2, "1 to 1048576");
+    fails(&["evaluate", &run_path, "--guidance", "nan"], 2, "--guidance");
     fails(&["evaluate", &at("pipeline").display().to_string()], 2, "config.toml");
 
     let out = directory.path().join("grid.png").display().to_string();
@@ -319,26 +321,7 @@ fn killed_in_the_middle_it_resumes_to_the_same_bits() {
 fn a_signal_writes_a_checkpoint_and_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let config = tiny_run(directory.path(), "run");
-    let child = diffusion()
-        .args([
-            "train",
-            &config,
-            "--set",
-            "train.steps=100000",
-            "--set",
-            "train.checkpoint_every=100000",
-        ])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let metrics = directory.path().join("run/metrics.jsonl");
-    let begun = Instant::now();
-    // The first report stands after ten steps.
-    while fs::metadata(&metrics).map_or(true, |m| m.len() == 0) {
-        assert!(begun.elapsed() < Duration::from_secs(120), "no step after two minutes");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let child = long_run(&config, directory.path(), Stdio::piped());
     let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     let output = child.wait_with_output().unwrap();
@@ -355,4 +338,108 @@ fn doctor_says_what_is_used() {
     assert_eq!(found["version_fits"], true);
     assert!(found["libtorch"].as_str().unwrap().contains("libtorch"));
     assert!(stdout(&succeeds(&["doctor"])).contains("device"));
+}
+
+#[test]
+fn no_directory_but_a_runs_own_is_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = tiny_run(directory.path(), "run");
+    fails(&["train", &config, "--set", "run.dir="], 2, "run.dir");
+    let mine = directory.path().join("other/pipeline/mine");
+    fs::create_dir_all(mine.parent().unwrap()).unwrap();
+    fs::write(&mine, "mine").unwrap();
+    let other = format!("run.dir={}", directory.path().join("other").display());
+    fails(&["train", &config, "--resume", "--set", &other], 2, "not a run's directory");
+    assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
+    let file = format!("run.dir={}", directory.path().join("images.idx").display());
+    fails(&["train", &config, "--set", &file], 2, "not a directory");
+
+    succeeds(&["train", &config]);
+    fs::remove_file(directory.path().join("run/config.toml")).unwrap();
+    fails(&["train", &config, "--resume", "--set", "train.seed=9"], 2, "no config.toml");
+}
+
+/// Starts a run that takes long, and waits for its first report.
+fn long_run(config: &str, directory: &Path, stderr: Stdio) -> std::process::Child {
+    let child = diffusion()
+        .args([
+            "train",
+            config,
+            "--set",
+            "train.steps=100000",
+            "--set",
+            "train.checkpoint_every=100000",
+        ])
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .spawn()
+        .unwrap();
+    let metrics = directory.join("run/metrics.jsonl");
+    let begun = Instant::now();
+    while fs::metadata(&metrics).map_or(true, |m| m.len() == 0) {
+        assert!(begun.elapsed() < Duration::from_secs(120), "no step after two minutes");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+#[test]
+fn two_processes_do_not_share_a_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = tiny_run(directory.path(), "run");
+    let mut child = long_run(&config, directory.path(), Stdio::null());
+    let long = ["--set", "train.steps=100000", "--set", "train.checkpoint_every=100000"];
+    fails(&[&["train", &config, "--resume"][..], &long].concat(), 2, "another process");
+    assert!(child.try_wait().unwrap().is_none(), "the first goes on");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The lock of a killed process is gone with it.
+    succeeds(&["train", &config, "--resume"]);
+}
+
+#[test]
+fn a_closed_terminal_does_not_end_training_in_a_panic() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = tiny_run(directory.path(), "run");
+    let mut child = long_run(&config, directory.path(), Stdio::piped());
+    drop(child.stderr.take());
+    // The message about the signal has nowhere to go; the checkpoint is written all the same.
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(fs::read_dir(directory.path().join("run/checkpoints")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_loss_beyond_all_sense_does_not_hang_the_curve() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = tiny_run(directory.path(), "run");
+    succeeds(&["train", &config]);
+    let metrics = directory.path().join("run/metrics.jsonl");
+    let text = fs::read_to_string(&metrics).unwrap();
+    let line = r#"{"step":1,"loss":1e308,"gradient_norm":1.0,"learning_rate":0.1,"seconds":1.0}"#;
+    fs::write(&metrics, format!("{line}\n{line}\n{text}")).unwrap();
+    succeeds(&["train", &config, "--resume"]);
+}
+
+#[test]
+fn networks_that_cannot_be_are_refused_when_the_configuration_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = tiny_run(directory.path(), "run");
+    for (given, part) in [
+        ("model.unet2d.norm_num_groups=3", "norm_num_groups"),
+        ("model.unet2d.attention_head_dim=5", "attention_head_dim"),
+        ("model.unet2d.time_embedding_type=fourier", "time_embedding_type"),
+        ("model.unet2d.freq_shift=nan", "freq_shift"),
+        ("model.unet2d.block_out_channels=[1048576,1048576]", "block_out_channels"),
+    ] {
+        fails(&["train", &config, "--dry-run", "--set", given], 2, part);
+    }
+    let learned =
+        ["model.unet2d.time_embedding_type=learned", "model.unet2d.num_train_timesteps=10"];
+    fails(
+        &["train", &config, "--dry-run", "--set", learned[0], "--set", learned[1]],
+        2,
+        "at least schedule.n_steps = 100",
+    );
 }

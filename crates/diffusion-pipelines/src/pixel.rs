@@ -204,14 +204,28 @@ impl PixelPipeline {
                     "the network's config.json must say it".into(),
                 ),
             },
-            InitialNoise::Given(given) => match given.size()[..] {
-                [n, c, h, w] if c == config.in_channels => Ok([n, c, h, w]),
-                _ => {
-                    let allowed =
-                        format!("expected [batch, {}, height, width]", config.in_channels);
-                    refuse("init_latents", format!("{:?}", given.size()), allowed)
+            InitialNoise::Given(given) => {
+                let multiple = config.size_multiple();
+                let fits = |n: i64| n > 0 && n % multiple == 0;
+                match given.size()[..] {
+                    [n, c, h, w] if n > 0 && c == config.in_channels && fits(h) && fits(w) => {
+                        let finite = given.f_isfinite()?.f_all()?.f_int64_value(&[])? != 0;
+                        let allowed = || "expected finite numbers".to_owned();
+                        if finite {
+                            Ok([n, c, h, w])
+                        } else {
+                            refuse("init_latents", "NaN or infinite".into(), allowed())
+                        }
+                    }
+                    _ => {
+                        let allowed = format!(
+                            "expected [batch, {}, height, width], both multiples of {multiple}",
+                            config.in_channels
+                        );
+                        refuse("init_latents", format!("{:?}", given.size()), allowed)
+                    }
                 }
-            },
+            }
         }
     }
 

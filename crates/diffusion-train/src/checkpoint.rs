@@ -45,6 +45,7 @@ pub(crate) struct Contents {
     pub(crate) ema: BTreeMap<String, Tensor>,
     pub(crate) optimizer: BTreeMap<String, Tensor>,
     pub(crate) rng: RngState,
+    pub(crate) threads: usize,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -84,7 +85,7 @@ impl Checkpoint {
         for entry in entries {
             let path = entry.map_err(TrainError::io("read", &directory))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if let Some(step) = name.strip_prefix("step-").and_then(|n| n.parse().ok()) {
+            if let Some(step) = step_of(&name) {
                 checkpoints.push(Self { path, step });
             }
         }
@@ -157,11 +158,14 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`Damaged`] where a file is missing, cut short or changed.
-    pub(crate) fn read(&self) -> Result<Contents, Damaged> {
+    pub(crate) fn read(&self, batch_size: usize) -> Result<Contents, Damaged> {
         let damaged = |reason: String| Damaged { path: self.path.clone(), reason };
         self.verify()?;
         let state: State = serde_json::from_str(&self.text(STATE)?)
             .map_err(|e| damaged(format!("{STATE}: {e}")))?;
+        if state.samples_seen != state.step.saturating_mul(batch_size as u64) {
+            return Err(damaged(format!("{STATE} says {} samples were seen", state.samples_seen)));
+        }
         if state.step != self.step {
             return Err(damaged(format!("{STATE} says step {}", state.step)));
         }
@@ -169,6 +173,7 @@ impl Checkpoint {
             |name: &str| read_tensors(&self.path.join(name)).map_err(|e| damaged(e.to_string()));
         Ok(Contents {
             step: state.step,
+            threads: state.threads,
             weights: tensors(WEIGHTS)?,
             ema: tensors(EMA)?,
             optimizer: tensors(OPTIMIZER)?,
@@ -205,4 +210,10 @@ fn rng_of(tensors: &BTreeMap<String, Tensor>) -> Result<RngState, String> {
         .map(bytes)
         .collect::<Result<_, _>>()?;
     Ok(RngState { cpu, cuda })
+}
+
+/// The step of `step-000012`.
+fn step_of(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("step-")?;
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }

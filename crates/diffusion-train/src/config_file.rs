@@ -77,9 +77,16 @@ impl RunConfig {
             })?,
         };
         config.validate().map_err(|invalid| {
-            let set = overrides
-                .iter()
-                .find(|given| given.split('=').next() == Some(invalid.key.as_str()));
+            // The last override counts, of the key itself or of one in or around its section.
+            let concerns = |given: &&String| {
+                let set = given.split('=').next().unwrap_or_default().trim().to_owned();
+                let within = |inner: &str, outer: &str| {
+                    inner == outer
+                        || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'))
+                };
+                within(&set, &invalid.key) || within(&invalid.key, &set)
+            };
+            let set = overrides.iter().rfind(concerns);
             let place = match (set, line_of(&text, &invalid.key)) {
                 (Some(given), _) => format!("--set {given}"),
                 (None, Some(line)) => format!("{}:{line}", path.display()),

@@ -45,6 +45,26 @@ pub enum TrainError {
         /// The directory.
         path: PathBuf,
     },
+    /// A run is to be resumed in a directory that is none's.
+    #[error("{} holds {found} but no config.toml: it is not a run's directory", path.display())]
+    NotARun {
+        /// The directory.
+        path: PathBuf,
+        /// What is in it that a run would replace.
+        found: &'static str,
+    },
+    /// `run.dir` is something else than a directory.
+    #[error("run.dir = {}: it is not a directory", path.display())]
+    NotADirectory {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Another process has the run open.
+    #[error("{} is open in another process that trains", path.display())]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A resumed run was given another configuration.
     #[error("{} was started with another configuration:{}", path.display(), keys.iter().fold(String::new(), |t, k| t + "\n  " + k))]
     Contradiction {
@@ -77,7 +97,7 @@ pub enum TrainError {
     },
     /// The loss is no number any more.
     #[error(
-        "the loss is {loss} at step {step}; {}; a lower optimizer.learning_rate or a longer warmup_steps helps most often",
+        "the loss is {loss}, the gradient's norm {gradient_norm} at step {step}; {}; a run of its own (another run.dir) with a lower optimizer.learning_rate or a longer warmup_steps helps most often",
         last.as_ref().map_or("there is no checkpoint yet".to_owned(), |p| format!("the last good checkpoint is {}", p.display()))
     )]
     Diverged {
@@ -85,6 +105,8 @@ pub enum TrainError {
         step: u64,
         /// The loss.
         loss: f64,
+        /// The gradient's norm.
+        gradient_norm: f64,
         /// The last good checkpoint.
         last: Option<PathBuf>,
     },
@@ -98,6 +120,16 @@ impl TrainError {
 
     /// Whether the user asked for something impossible, as against work that failed.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::NotEmpty { .. } | Self::Contradiction { .. } | Self::StepsDone { .. })
+        use diffusion_models::ModelError;
+        matches!(
+            self,
+            Self::NotEmpty { .. }
+                | Self::NotARun { .. }
+                | Self::NotADirectory { .. }
+                | Self::Locked { .. }
+                | Self::Contradiction { .. }
+                | Self::StepsDone { .. }
+                | Self::Model(ModelError::InvalidConfig { .. })
+        )
     }
 }

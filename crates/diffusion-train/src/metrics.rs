@@ -34,8 +34,9 @@ pub(crate) struct MetricsLog {
 impl MetricsLog {
     /// Opens the file behind the lines of the first `step` steps; lines past them, and half a line, are dropped.
     pub(crate) fn open_after(path: &Path, step: u64) -> Result<Self, TrainError> {
-        let kept: String = match std::fs::read_to_string(path) {
-            Ok(text) => text
+        let kept: String = match std::fs::read(path) {
+            // A torn tail need not be UTF-8.
+            Ok(bytes) => String::from_utf8_lossy(&bytes)
                 .lines()
                 .filter(|line| step_of(line).is_some_and(|s| s <= step))
                 .map(|l| format!("{l}\n"))
@@ -47,6 +48,11 @@ impl MetricsLog {
         let file =
             OpenOptions::new().append(true).open(path).map_err(TrainError::io("open", path))?;
         Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Waits until the lines are on the disk: a checkpoint must not outlive the lines of its steps.
+    pub(crate) fn sync(&self) -> Result<(), TrainError> {
+        self.file.sync_data().map_err(TrainError::io("write", &self.path))
     }
 
     pub(crate) fn append(
@@ -75,6 +81,7 @@ fn step_of(line: &str) -> Option<u64> {
 /// # Errors
 /// Where the file cannot be read.
 pub fn read_metrics(path: &Path) -> Result<Vec<MetricsLine>, TrainError> {
-    let text = std::fs::read_to_string(path).map_err(TrainError::io("read", path))?;
+    let bytes = std::fs::read(path).map_err(TrainError::io("read", path))?;
+    let text = String::from_utf8_lossy(&bytes);
     Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }

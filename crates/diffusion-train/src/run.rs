@@ -1,5 +1,7 @@
 //! A run: a trainer, its directory, and what is written when.
 
+use std::fs::File;
+
 use diffusion_pipelines::PixelPipeline;
 use diffusion_samplers::TimestepSpacing;
 use diffusion_samplers::scheduler::SchedulerConfig;
@@ -28,6 +30,8 @@ pub struct Opened {
     pub step: u64,
     /// Checkpoints that were passed over because they are not whole.
     pub damaged: Vec<Damaged>,
+    /// The threads that the checkpoint was made with: with others, the last bits of the weights will be others.
+    pub threads: Option<usize>,
 }
 
 /// Where a run is.
@@ -52,6 +56,8 @@ pub struct TrainingRun {
     metrics: MetricsLog,
     last_checkpoint: Option<Checkpoint>,
     exported: bool,
+    /// Held as long as the run is open: two processes in one directory would take each other's files away.
+    _lock: File,
 }
 
 impl TrainingRun {
@@ -69,19 +75,25 @@ impl TrainingRun {
         if start == Start::Fresh && !directory.is_empty()? {
             return Err(TrainError::NotEmpty { path: directory.root().to_owned() });
         }
-        if start == Start::Resume && directory.config().exists() {
-            refuse_contradictions(&directory, &config)?;
+        if start == Start::Resume {
+            if directory.config().exists() {
+                refuse_contradictions(&directory, &config)?;
+            } else if let Some(found) = directory.foreign()? {
+                return Err(TrainError::NotARun { path: directory.root().to_owned(), found });
+            }
         }
         // Everything that can be wrong with data and network is found before the directory is touched.
         let mut trainer = Trainer::new(&config, device)?;
+        directory.create()?;
+        let lock = directory.lock()?;
         remove_leftovers(directory.root())?;
         remove_leftovers(&directory.checkpoints())?;
-        let (checkpoint, damaged) = restore_latest(&directory, &mut trainer)?;
+        let Restored { checkpoint, damaged, threads } =
+            restore_latest(&directory, &mut trainer, config.train.batch_size)?;
         let step = trainer.steps_done();
         if step > config.train.steps {
             return Err(TrainError::StepsDone { asked: config.train.steps, done: step });
         }
-        directory.create()?;
         directory.write_config(&config.to_toml())?;
         let metrics = MetricsLog::open_after(&directory.metrics(), step)?;
         let run = Self {
@@ -91,8 +103,9 @@ impl TrainingRun {
             metrics,
             last_checkpoint: checkpoint,
             exported: false,
+            _lock: lock,
         };
-        Ok((run, Opened { step, damaged }))
+        Ok((run, Opened { step, damaged, threads }))
     }
 
     /// Does the next step, and writes what is due after it; `None` when the run is finished, its last checkpoint and its
@@ -157,6 +170,7 @@ impl TrainingRun {
             Some(report) => Err(TrainError::Diverged {
                 step: report.step,
                 loss: report.loss,
+                gradient_norm: report.gradient_norm,
                 last: self.last_checkpoint.as_ref().map(|c| c.path().to_owned()),
             }),
             None => Ok(reports),
@@ -164,6 +178,7 @@ impl TrainingRun {
     }
 
     fn write_checkpoint(&mut self) -> Result<Checkpoint, TrainError> {
+        self.metrics.sync()?;
         let samples_seen = self.trainer.steps_done() * self.config.train.batch_size as u64;
         let checkpoint = Checkpoint::write(&self.directory, &self.trainer, samples_seen)?;
         self.last_checkpoint = Some(checkpoint.clone());
@@ -202,19 +217,28 @@ fn refuse_contradictions(directory: &RunDir, config: &RunConfig) -> Result<(), T
     if keys.is_empty() { Ok(()) } else { Err(TrainError::Contradiction { path, keys }) }
 }
 
+/// What a run goes on from.
+struct Restored {
+    checkpoint: Option<Checkpoint>,
+    damaged: Vec<Damaged>,
+    threads: Option<usize>,
+}
+
 fn restore_latest(
     directory: &RunDir,
     trainer: &mut Trainer,
-) -> Result<(Option<Checkpoint>, Vec<Damaged>), TrainError> {
+    batch_size: usize,
+) -> Result<Restored, TrainError> {
     let mut damaged = Vec::new();
     for checkpoint in Checkpoint::list(directory)? {
-        match checkpoint.read() {
+        match checkpoint.read(batch_size) {
             Ok(contents) => {
                 trainer.restore(&contents)?;
-                return Ok((Some(checkpoint), damaged));
+                let threads = Some(contents.threads);
+                return Ok(Restored { checkpoint: Some(checkpoint), damaged, threads });
             }
             Err(reason) => damaged.push(reason),
         }
     }
-    Ok((None, damaged))
+    Ok(Restored { checkpoint: None, damaged, threads: None })
 }

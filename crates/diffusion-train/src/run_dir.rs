@@ -61,16 +61,33 @@ impl RunDir {
         self.root.join("loss.svg")
     }
 
-    /// Whether the directory holds anything.
+    /// Whether the directory holds anything but the lock of a run that came to nothing.
     ///
     /// # Errors
     /// Where it exists and cannot be read.
     pub fn is_empty(&self) -> Result<bool, TrainError> {
         match fs::read_dir(&self.root) {
-            Ok(mut entries) => Ok(entries.next().is_none()),
+            Ok(mut entries) => Ok(entries.all(|e| e.is_ok_and(|e| e.file_name() == LOCK))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+                Err(TrainError::NotADirectory { path: self.root.clone() })
+            }
             Err(error) => Err(TrainError::io("read", &self.root)(error)),
         }
+    }
+
+    /// What a run would replace in a directory that has no `config.toml`, and so is none's.
+    ///
+    /// # Errors
+    /// Where the path is no directory.
+    pub(crate) fn foreign(&self) -> Result<Option<&'static str>, TrainError> {
+        self.is_empty()?;
+        let replaced = [
+            ("checkpoints/", self.checkpoints()),
+            ("pipeline/", self.pipeline()),
+            ("metrics.jsonl", self.metrics()),
+        ];
+        Ok(replaced.into_iter().find(|(_, path)| path.exists()).map(|(name, _)| name))
     }
 
     /// Makes the directory.
@@ -79,6 +96,22 @@ impl RunDir {
     /// Where it cannot be made.
     pub fn create(&self) -> Result<(), TrainError> {
         fs::create_dir_all(&self.root).map_err(TrainError::io("create", &self.root))
+    }
+
+    /// Keeps other processes out until the file is dropped; a process that is killed drops it, too.
+    ///
+    /// # Errors
+    /// [`TrainError::Locked`] where another process has it.
+    pub(crate) fn lock(&self) -> Result<File, TrainError> {
+        let path = self.root.join(LOCK);
+        let file = File::create(&path).map_err(TrainError::io("create", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(fs::TryLockError::WouldBlock) => {
+                Err(TrainError::Locked { path: self.root.clone() })
+            }
+            Err(fs::TryLockError::Error(error)) => Err(TrainError::io("lock", &path)(error)),
+        }
     }
 
     /// Writes the configuration.
@@ -113,9 +146,9 @@ pub(crate) fn write_directory_atomically(
     fill: impl FnOnce(&Path) -> Result<(), TrainError>,
 ) -> Result<(), TrainError> {
     let temporary = temporary_sibling(path);
-    let remove = |path: &Path| match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+    let remove = |path: &Path| {
+        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        removed.or_else(|e| if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
     };
     let write_error = TrainError::io("write", path);
     remove(&temporary)
@@ -153,6 +186,9 @@ pub(crate) fn remove_leftovers(folder: &Path) -> Result<(), TrainError> {
     }
     Ok(())
 }
+
+/// The file that keeps other processes out.
+const LOCK: &str = ".lock";
 
 /// What a name begins with until all of it is written.
 const TEMPORARY: &str = ".writing-";

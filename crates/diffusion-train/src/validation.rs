@@ -1,7 +1,7 @@
 //! What a configuration's types leave open, and what only several keys together can get wrong.
 
 use diffusion_math::{DiscreteSchedule, Parameterization, ScheduleConfig};
-use diffusion_models::{ModelError, UNet2dConfig};
+use diffusion_models::{ModelError, TimeEmbeddingType, UNet2dConfig};
 
 use crate::{DataKind, DataSection, ModelSection, RunConfig};
 
@@ -27,7 +27,21 @@ impl RunConfig {
             true => Ok(()),
             false => Err(InvalidValue { key: key.into(), given, allowed: allowed.into() }),
         };
+        let dir = self.run.dir.display().to_string();
+        check(
+            !dir.trim().is_empty(),
+            "run.dir",
+            "\"\"".into(),
+            "expected a directory for this run",
+        )?;
         let train = &self.train;
+        let seed = train.seed;
+        check(
+            i64::try_from(seed).is_ok(),
+            "train.seed",
+            seed.to_string(),
+            "expected at most 2^63 − 1",
+        )?;
         check(train.steps >= 1, "train.steps", train.steps.to_string(), "expected at least 1")?;
         check(
             train.steps <= 1 << 40,
@@ -144,6 +158,19 @@ impl RunConfig {
         check(unguided || guided, "sampling.guidance_scale", scale.to_string(), allowed)?;
 
         let ModelSection::UNet2d(unet) = &self.model;
+        let rows = unet.num_train_timesteps.unwrap_or(0);
+        check(
+            unet.time_embedding_type != TimeEmbeddingType::Learned || rows >= n_steps as i64,
+            "model.unet2d.num_train_timesteps",
+            rows.to_string(),
+            &format!("expected at least schedule.n_steps = {n_steps}"),
+        )?;
+        check(
+            unet.time_embedding_type != TimeEmbeddingType::Fourier,
+            "model.unet2d.time_embedding_type",
+            "fourier".into(),
+            "a discrete schedule asks at time 0, whose logarithm is no number: expected positional or learned",
+        )?;
         self.check_model_against_data(unet)?;
         unet.validate().map_err(|error| self.model_error(error))?;
         let multiple = unet.size_multiple();

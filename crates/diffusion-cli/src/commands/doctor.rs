@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use diffusion_torch::{CudaLibrary, DeviceRequest, Diagnosis, diagnose};
 
 use super::device_name;
+use crate::output::outln;
 
 /// Say which libtorch and which device are used, and why a GPU is not
 #[derive(Debug, clap::Args)]
@@ -34,13 +35,13 @@ impl Doctor {
                 "cache": cache().map(|(directory, bytes)| serde_json::json!({ "path": directory, "bytes": bytes })),
                 "cpu_capability": found.cpu_capability,
             });
-            println!("{result:#}");
+            outln!("{result:#}");
         } else {
             print_text(&found);
             if let Some((directory, bytes)) = cache() {
-                println!("cache       {}, {:.1} GB", directory.display(), bytes as f64 / 1e9);
+                outln!("cache       {}, {:.1} GB", directory.display(), bytes as f64 / 1e9);
             }
-            println!("device      {} (what --device auto takes)", device_name(auto));
+            outln!("device      {} (what --device auto takes)", device_name(auto));
         }
         match found.version_fits() {
             true => Ok(()),
@@ -55,27 +56,27 @@ impl Doctor {
 
 fn print_text(found: &Diagnosis) {
     let unknown = || "not found".to_owned();
-    println!(
+    outln!(
         "libtorch    {}",
         found.libtorch.as_ref().map_or_else(unknown, |p| p.display().to_string())
     );
     let version = found.version.clone().unwrap_or_else(unknown);
-    println!("version     {version} (needed: {})", found.expected_version);
-    println!("processor   {}, {} threads", found.cpu_capability, found.threads.intra_op);
+    outln!("version     {version} (needed: {})", found.expected_version);
+    outln!("processor   {}, {} threads", found.cpu_capability, found.threads.intra_op);
     let needless =
         matches!(found.cuda_library, CudaLibrary::Failed(_)) && found.driver.library.is_err();
     let cuda_part = match needless {
         true => "not loaded, and not needed without an NVIDIA driver".to_owned(),
         false => cuda_library(&found.cuda_library),
     };
-    println!("CUDA part   {cuda_part}");
-    println!(
+    outln!("CUDA part   {cuda_part}");
+    outln!(
         "driver      {}",
         found.driver.kernel_module.clone().unwrap_or_else(|| "none".to_owned())
     );
     match &found.cuda {
-        Ok(count) => println!("GPU         {count}: {}", found.device_names().join(", ")),
-        Err(problem) => println!("GPU         not used: {problem}"),
+        Ok(count) => outln!("GPU         {count}: {}", found.device_names().join(", ")),
+        Err(problem) => outln!("GPU         not used: {problem}"),
     }
 }
 

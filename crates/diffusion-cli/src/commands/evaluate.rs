@@ -10,7 +10,9 @@ use diffusion_train::{RunConfig, RunDir, data};
 use tch::Tensor;
 
 use super::DeviceArgument;
+use super::sample::sample_count;
 use crate::exit::usage;
+use crate::output::outln;
 use crate::progress::Progress;
 
 /// Say how many samples of a run a classifier takes for the class that was asked
@@ -23,7 +25,7 @@ pub(crate) struct Evaluate {
     #[arg(value_name = "RUN")]
     directory: PathBuf,
     /// How many samples to draw, the classes in turn
-    #[arg(short = 'n', value_name = "N", default_value_t = 500)]
+    #[arg(short = 'n', value_name = "N", default_value_t = 500, value_parser = sample_count)]
     n: usize,
     /// Sampling steps [default: the run's]
     #[arg(long, value_name = "N")]
@@ -50,14 +52,20 @@ impl Evaluate {
                 self.directory.display()
             )));
         }
-        if self.n == 0 {
-            return Err(usage(anyhow!("-n 0: expected at least 1")));
+        if self.guidance.is_some_and(|scale| !scale.is_finite()) {
+            return Err(usage(anyhow!("--guidance: expected a finite number")));
         }
         let config = RunConfig::read(&run.config(), &[])?;
         if !config.objective.class_conditional {
             return Err(usage(anyhow!(
                 "the run was trained without classes: there is none to recognise"
             )));
+        }
+        if !run.pipeline().exists() {
+            return Err(anyhow!(
+                "{} has no pipeline yet: finish the run with `diffusion train … --resume`",
+                self.directory.display()
+            ));
         }
         let device = self.device.select()?;
         diffusion_torch::keep_freed_memory();
@@ -104,14 +112,14 @@ impl Evaluate {
                 "share_recognised": recognised.accuracy(),
                 "guidance": request.guidance_scale, "steps": steps, "seed": self.seed,
             });
-            println!("{result:#}");
+            outln!("{result:#}");
         } else {
-            println!(
+            outln!(
                 "classifier: {:.1} % of {} test images right",
                 100.0 * own.accuracy(),
                 own.shown
             );
-            println!(
+            outln!(
                 "samples: {} of {} taken for the class that was asked, {:.1} %",
                 recognised.correct,
                 recognised.shown,

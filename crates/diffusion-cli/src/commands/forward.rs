@@ -9,6 +9,7 @@ use tch::{Kind, Tensor};
 
 use super::DeviceArgument;
 use crate::exit::usage;
+use crate::output::outln;
 
 /// Run a model once on the tensors `in.*` of a file
 #[derive(Debug, clap::Args)]
@@ -62,9 +63,9 @@ impl Forward {
                     .map(|(name, tensor)| (format!("out.{name}"), tensor.size()))
                     .collect();
                 if self.json {
-                    println!("{:#}", serde_json::json!({ "outputs": shapes }));
+                    outln!("{:#}", serde_json::json!({ "outputs": shapes }));
                 } else {
-                    shapes.iter().for_each(|(name, shape)| println!("{name} {shape:?}"));
+                    shapes.iter().for_each(|(name, shape)| outln!("{name} {shape:?}"));
                 }
                 Ok(())
             }
@@ -111,9 +112,9 @@ impl Forward {
         }
         if self.json {
             let result = serde_json::json!({ "max_abs_difference": differences, "tolerance": tolerance, "faults": faults });
-            println!("{result:#}");
+            outln!("{result:#}");
         } else {
-            differences.iter().for_each(|(name, d)| println!("{name}: max abs difference {d:.3e}"));
+            differences.iter().for_each(|(name, d)| outln!("{name}: max abs difference {d:.3e}"));
         }
         if faults.is_empty() { Ok(()) } else { Err(anyhow!(faults.join("\n"))) }
     }

@@ -10,6 +10,7 @@ use diffusion_train::{Checkpoint, RunConfig, RunDir, read_metrics};
 use serde_json::{Value, json};
 
 use crate::exit::usage;
+use crate::output::outln;
 
 /// Say what a run, a pipeline or a model directory holds, and check its files
 #[derive(Debug, clap::Args)]
@@ -38,11 +39,19 @@ impl Inspect {
             return Err(usage(anyhow!("{}: {expected}", directory.display())));
         };
         if self.json {
-            println!("{found:#}");
+            outln!("{found:#}");
         } else {
             print_tree(&found, 0);
         }
-        Ok(())
+        let damaged = |checkpoint: &&Value| checkpoint["state"] != "whole";
+        match found["checkpoints"].as_array().and_then(|all| all.iter().find(damaged)) {
+            Some(checkpoint) => Err(anyhow!(
+                "the checkpoint of step {} is damaged: {}",
+                checkpoint["step"],
+                checkpoint["state"].as_str().unwrap_or_default()
+            )),
+            None => Ok(()),
+        }
     }
 }
 
@@ -135,11 +144,11 @@ fn print_tree(value: &Value, depth: usize) {
         let indent = "  ".repeat(depth);
         match value {
             Value::Object(_) => {
-                println!("{indent}{key}");
+                outln!("{indent}{key}");
                 print_tree(value, depth + 1);
             }
-            Value::String(text) => println!("{indent}{key}: {text}"),
-            other => println!("{indent}{key}: {other}"),
+            Value::String(text) => outln!("{indent}{key}: {text}"),
+            other => outln!("{indent}{key}: {other}"),
         }
     }
 }

@@ -10,6 +10,7 @@ use diffusion_train::{RunConfig, RunDir};
 
 use super::DeviceArgument;
 use crate::exit::usage;
+use crate::output::outln;
 use crate::picture;
 use crate::progress::Progress;
 
@@ -19,8 +20,8 @@ pub(crate) struct Sample {
     /// A run, or a directory with model_index.json
     #[arg(value_name = "DIR")]
     directory: PathBuf,
-    /// How many samples
-    #[arg(short = 'n', value_name = "N", conflicts_with = "init_latents")]
+    /// How many samples [default: as many as classes are given, else 1]
+    #[arg(short = 'n', value_name = "N", conflicts_with = "init_latents", value_parser = sample_count)]
     n: Option<usize>,
     /// Sampling steps [default: the run's, else diffusers']
     #[arg(long, value_name = "N")]
@@ -50,6 +51,7 @@ pub(crate) struct Sample {
     #[arg(long, value_name = "N", default_value_t = 64)]
     batch_size: usize,
     /// FILE.png (a grid), FILE.safetensors (`latents` and `image`) or a directory (a PNG a sample)
+    /// [default: samples/seed-N.png in a run, else samples.png]
     #[arg(short = 'o', value_name = "PATH")]
     out: Option<PathBuf>,
     /// Each pixel of a grid this many pixels large
@@ -65,6 +67,8 @@ pub(crate) struct Sample {
 impl Sample {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let source = Source::of(&self.directory)?;
+        let out = self.out.clone().unwrap_or_else(|| source.default_out(self.seed));
+        let target = Target::of(&out)?;
         let request = self.request(&source)?;
         let device = self.device.select()?;
         diffusion_torch::keep_freed_memory();
@@ -82,16 +86,15 @@ impl Sample {
         if let Some(progress) = &progress {
             progress.finish();
         }
-        let out = self.out.clone().unwrap_or_else(|| source.default_out(self.seed));
-        let files = self.write(&out, &samples)?;
+        let files = self.write(&out, target, &samples)?;
         if self.json {
             let result = serde_json::json!({
                 "files": files, "n": samples.image.size()[0], "scheduler": samples.scheduler_class,
                 "evaluations": samples.evaluations, "seed": self.seed,
             });
-            println!("{result:#}");
+            outln!("{result:#}");
         } else {
-            println!("{}", out.display());
+            outln!("{}", out.display());
         }
         Ok(())
     }
@@ -99,9 +102,6 @@ impl Sample {
     fn request(&self, source: &Source) -> anyhow::Result<SampleRequest> {
         if self.batch_size == 0 {
             return Err(usage(anyhow!("--batch-size 0: expected at least 1")));
-        }
-        if self.n == Some(0) {
-            return Err(usage(anyhow!("-n 0: expected at least 1")));
         }
         if self.guidance.is_some_and(|scale| !scale.is_finite()) {
             return Err(usage(anyhow!("--guidance: expected a finite number")));
@@ -118,6 +118,17 @@ impl Sample {
                 None => InitialNoise::Drawn(self.n.unwrap_or(self.class.len().max(1))),
             };
         let defaults = source.config.as_ref().map(|config| &config.sampling);
+        let untrained = source.config.as_ref().is_some_and(|config| {
+            config.objective.class_conditional && config.objective.class_dropout <= 0.0
+        });
+        #[expect(clippy::float_cmp, reason = "exactly 1 is no guidance")]
+        let needs_no_class =
+            self.class.is_empty() || self.guidance.is_some_and(|scale| scale != 1.0);
+        if untrained && needs_no_class {
+            return Err(usage(anyhow!(
+                "the run was trained with objective.class_dropout = 0 and does not know \"no class\": give --class, and no --guidance"
+            )));
+        }
         // Without a class there is nothing to guide towards.
         let guidance_scale = match (self.guidance, defaults) {
             (Some(scale), _) => scale,
@@ -137,27 +148,53 @@ impl Sample {
         })
     }
 
-    fn write(&self, out: &Path, samples: &Samples) -> anyhow::Result<Vec<PathBuf>> {
-        match out.extension().and_then(|e| e.to_str()) {
-            Some("png") => picture::write_grid(out, &samples.image, self.scale)?,
-            Some("safetensors") => {
+    fn write(&self, out: &Path, target: Target, samples: &Samples) -> anyhow::Result<Vec<PathBuf>> {
+        match target {
+            Target::Grid => picture::write_grid(out, &samples.image, self.scale)?,
+            Target::Tensors => {
                 if let Some(parent) = out.parent().filter(|p| !p.as_os_str().is_empty()) {
                     std::fs::create_dir_all(parent)
                         .with_context(|| format!("cannot create {}", parent.display()))?;
                 }
                 write_tensors(out, [("image", &samples.image), ("latents", &samples.latents)])?;
             }
-            None => return picture::write_each(out, &samples.image),
-            Some(_) if out.is_dir() => return picture::write_each(out, &samples.image),
-            Some(other) => {
-                return Err(usage(anyhow!(
-                    "-o {}: .{other} is not known; expected .png, .safetensors or a directory",
-                    out.display()
-                )));
-            }
+            Target::Directory => return picture::write_each(out, &samples.image),
         }
         Ok(vec![out.to_owned()])
     }
+}
+
+/// What `-o` asks for.
+#[derive(Debug, Clone, Copy)]
+enum Target {
+    Grid,
+    Tensors,
+    Directory,
+}
+
+impl Target {
+    /// Known before the work begins, which a misspelt name should not cost.
+    fn of(out: &Path) -> anyhow::Result<Self> {
+        let extension = out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
+        match extension.as_deref() {
+            _ if out.is_dir() => Ok(Self::Directory),
+            Some("png") => Ok(Self::Grid),
+            Some("safetensors") => Ok(Self::Tensors),
+            None => Ok(Self::Directory),
+            Some(other) => Err(usage(anyhow!(
+                "-o {}: .{other} is not known; expected .png, .safetensors or a directory",
+                out.display()
+            ))),
+        }
+    }
+}
+
+/// How many samples, 1 to 2²⁰.
+pub(crate) fn sample_count(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|n| (1..=1 << 20).contains(n))
+        .ok_or_else(|| "expected 1 to 1048576".to_owned())
 }
 
 /// The names are those of diffusers' scheduler files.

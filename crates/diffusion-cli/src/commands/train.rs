@@ -10,6 +10,7 @@ use diffusion_train::{RunConfig, RunDir, Start, TrainingRun, read_metrics};
 
 use super::{DeviceArgument, device_name};
 use crate::loss_curve;
+use crate::output::{errln, outln};
 use crate::progress::Progress;
 
 /// Train a model as a TOML file says
@@ -25,7 +26,7 @@ pub(crate) struct Train {
     #[arg(long)]
     resume: bool,
     /// Print the configuration as resolved and stop
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     dry_run: bool,
     /// Print the result as JSON
     #[arg(long)]
@@ -38,7 +39,7 @@ impl Train {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let config = RunConfig::read(&self.config, &self.overrides)?;
         if self.dry_run {
-            print!("{}", config.to_toml());
+            outln!("{}", config.to_toml().trim_end());
             return Ok(());
         }
         let device = self.device.select()?;
@@ -46,31 +47,37 @@ impl Train {
         let start = if self.resume { Start::Resume } else { Start::Fresh };
         let (mut run, opened) = TrainingRun::open(config, start, device)?;
         for damaged in &opened.damaged {
-            eprintln!("passed over {}: {}", damaged.path.display(), damaged.reason);
+            errln!("passed over {}: {}", damaged.path.display(), damaged.reason);
         }
         let steps = run.config().train.steps;
         match opened.step {
-            0 if self.resume => eprintln!(
+            0 if self.resume => errln!(
                 "no whole checkpoint in {}: starting at step 0",
                 run.directory().root().display()
             ),
             0 => {}
-            step => eprintln!("going on from step {step} of {steps}"),
+            step => errln!("going on from step {step} of {steps}"),
+        }
+        let threads = diffusion_torch::threads()?.intra_op;
+        if let Some(before) = opened.threads.filter(|before| *before != threads) {
+            errln!(
+                "the checkpoint was made with {before} threads, now there are {threads}: the last bits of the weights will differ"
+            );
         }
         let data = run.trainer().data();
         let [channels, height, width] = data.image_shape();
-        eprintln!(
+        errln!(
             "{} images of {channels}×{height}×{width} in {} classes, {} parameters, {} with {} threads",
             data.len(),
             data.n_classes(),
             run.trainer().unet().parameters().count(),
             device_name(device),
-            diffusion_torch::threads()?.intra_op,
+            threads,
         );
         for (class, name) in run.trainer().data().class_names().iter().enumerate() {
-            eprintln!("class {class}: {name}");
+            errln!("class {class}: {name}");
         }
-        let stop = stop_on_signal()?;
+        let (stop, done) = stop_on_signal()?;
         let clock = Instant::now();
         let seconds = || clock.elapsed().as_secs_f64();
         let mut progress = Progress::new("training", steps, opened.step);
@@ -91,6 +98,7 @@ impl Train {
             }
         }
         progress.finish();
+        done.store(true, Ordering::Relaxed);
         self.conclude(run.directory(), steps, seconds())
     }
 
@@ -98,36 +106,40 @@ impl Train {
         let metrics = read_metrics(&directory.metrics())?;
         loss_curve::write(&directory.loss_curve(), &metrics)?;
         let recent = metrics.len().div_euclid(20).clamp(1, 100).min(metrics.len());
-        let loss = metrics[metrics.len() - recent..].iter().map(|line| line.loss).sum::<f64>()
-            / recent as f64;
+        let sum = metrics[metrics.len() - recent..].iter().map(|line| line.loss).sum::<f64>();
+        let loss = (recent > 0).then(|| sum / recent as f64);
         if self.json {
             let result = serde_json::json!({
                 "run": directory.root(), "steps": steps, "loss": loss, "seconds": seconds,
                 "pipeline": directory.pipeline(), "metrics": directory.metrics(), "loss_curve": directory.loss_curve(),
             });
-            println!("{result:#}");
+            outln!("{result:#}");
             return Ok(());
         }
-        println!("{steps} steps done, mean loss of the last {recent}: {loss:.4}");
-        println!("  model        {}", directory.pipeline().display());
-        println!("  checkpoints  {}", directory.checkpoints().display());
-        println!("  metrics      {}", directory.metrics().display());
-        println!("  loss curve   {}", directory.loss_curve().display());
-        println!("draw samples with: diffusion sample {} -n 16", directory.root().display());
+        match loss {
+            Some(loss) => outln!("{steps} steps done, mean loss of the last {recent}: {loss:.4}"),
+            None => outln!("{steps} steps done"),
+        }
+        outln!("  model        {}", directory.pipeline().display());
+        outln!("  checkpoints  {}", directory.checkpoints().display());
+        outln!("  metrics      {}", directory.metrics().display());
+        outln!("  loss curve   {}", directory.loss_curve().display());
+        outln!("draw samples with: diffusion sample {} -n 16", directory.root().display());
         Ok(())
     }
 }
 
-/// Set by SIGINT, SIGTERM and SIGHUP; a second signal ends the process at once.
-fn stop_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
+/// The first flag is set by SIGINT, SIGTERM and SIGHUP; a second signal, or one after the second flag is set, ends the
+/// process at once.
+fn stop_on_signal() -> anyhow::Result<(Arc<AtomicBool>, Arc<AtomicBool>)> {
+    let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (stop_flag, done_flag) = (Arc::clone(&stop), Arc::clone(&done));
     ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
+        if stop_flag.swap(true, Ordering::Relaxed) || done_flag.load(Ordering::Relaxed) {
             std::process::exit(1);
         }
-        eprintln!("\nstopping after this step; again to stop at once");
+        errln!("\nstopping after this step; again to stop at once");
     })
     .context("cannot listen for signals")?;
-    Ok(stop)
+    Ok((stop, done))
 }

@@ -282,9 +282,28 @@ impl UNet2dConfig {
             );
         }
         if let Some((height, width)) = self.sample_size.map(SampleSize::height_width)
-            && !(1..=1 << 16).contains(&height.min(width))
+            && ![height, width].iter().all(|n| (1..=1 << 16).contains(n))
         {
             return refuse("sample_size", format!("{height}×{width}"), "1 to 65536");
+        }
+        let half = (self.block_out_channels[0] >> 1) as f64;
+        if !self.freq_shift.is_finite() || self.freq_shift >= half {
+            return refuse(
+                "freq_shift",
+                self.freq_shift.to_string(),
+                "a finite number below half of the first block_out_channels",
+            );
+        }
+        self.validate_divisors()?;
+        // Enough for any network that exists; a slip of the pen is an error here and not an exhausted machine.
+        let squares: i128 =
+            self.block_out_channels.iter().map(|&c| i128::from(c) * i128::from(c)).sum();
+        if squares * 40 * (self.layers_per_block as i128 + 1) > 1 << 36 {
+            return refuse(
+                "block_out_channels",
+                format!("{:?}", self.block_out_channels),
+                "a network below 2^36 parameters",
+            );
         }
         if self.time_embedding_type == TimeEmbeddingType::Learned
             && self.num_train_timesteps.is_none()
@@ -303,6 +322,37 @@ impl UNet2dConfig {
                 "timestep".into(),
                 "null or \"identity\" with Fourier time features",
             );
+        }
+        Ok(())
+    }
+
+    /// Groups and heads divide the channels that they are of.
+    fn validate_divisors(&self) -> Result<(), ModelError> {
+        let refuse = |key, value: i64, channels: i64| {
+            let allowed = format!("a divisor of the {channels} channels of block_out_channels");
+            Err(ModelError::InvalidConfig { key, value: value.to_string(), allowed })
+        };
+        let levels = self.block_out_channels.len();
+        for (level, &channels) in self.block_out_channels.iter().enumerate() {
+            if channels % self.norm_num_groups != 0 {
+                return refuse("norm_num_groups", self.norm_num_groups, channels);
+            }
+            let last = level + 1 == levels;
+            let attends = self.down_block_types[level] == DownBlockType::AttnDownBlock2D
+                || self.up_block_types[levels - 1 - level] == UpBlockType::AttnUpBlock2D
+                || (last && self.mid_block_type.is_some() && self.add_attention);
+            match self.attention_head_dim {
+                Some(head) if attends && channels % head != 0 => {
+                    return refuse("attention_head_dim", head, channels);
+                }
+                _ => {}
+            }
+            match self.attn_norm_num_groups {
+                Some(groups) if last && channels % groups != 0 => {
+                    return refuse("attn_norm_num_groups", groups, channels);
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
