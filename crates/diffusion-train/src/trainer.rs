@@ -38,7 +38,6 @@ pub struct Trainer {
     order: DataOrder,
     objective: Objective,
     unet: UNet2d,
-    parameters: Vec<Tensor>,
     optimizer: AdamW,
     ema: Ema,
     step: u64,
@@ -66,8 +65,6 @@ impl Trainer {
             .trainable()
             .map(|p| (p.name.clone(), p.tensor.shallow_clone()))
             .collect();
-        let parameters: Vec<Tensor> =
-            named.iter().map(|(_, tensor)| tensor.shallow_clone()).collect();
         let section = &config.optimizer;
         let optimizer = AdamW::new(
             named,
@@ -79,14 +76,13 @@ impl Trainer {
             },
         )?;
         Ok(Self {
-            ema: Ema::new(&parameters, config.ema.decay)?,
+            ema: Ema::new(optimizer.parameters(), config.ema.decay)?,
             order: DataOrder::new(config.train.seed, data.len()),
             objective: Objective::new(config, data.n_classes())?,
             config: config.clone(),
             device,
             data,
             unet,
-            parameters,
             optimizer,
             step: 0,
             pending: Vec::new(),
@@ -109,12 +105,12 @@ impl Trainer {
         self.optimizer.clear_gradients()?;
         loss.f_backward()?;
         let gradient_norm =
-            clip_grad_norm(&self.parameters, self.config.optimizer.max_gradient_norm)?
+            clip_grad_norm(self.optimizer.parameters(), self.config.optimizer.max_gradient_norm)?
                 .expect("the optimiser refuses a parameter without a gradient");
         let step = self.step + 1;
         let learning_rate = learning_rate(&self.config.optimizer, step, self.config.train.steps);
         self.optimizer.step(learning_rate)?;
-        self.ema.update(&self.parameters, step)?;
+        self.ema.update(self.optimizer.parameters(), step)?;
         self.step = step;
         self.pending.push(Pending { step, loss: loss.f_detach()?, gradient_norm, learning_rate });
         Ok(())

@@ -9,8 +9,8 @@ use diffusion_train::evaluation::Classifier;
 use diffusion_train::{RunConfig, RunDir, data};
 use tch::Tensor;
 
-use super::DeviceArgument;
 use super::sample::sample_count;
+use super::{DeviceArgument, check_guidance, draw, finished_pipeline};
 use crate::exit::usage;
 use crate::output::outln;
 use crate::progress::Progress;
@@ -52,24 +52,17 @@ impl Evaluate {
                 self.directory.display()
             )));
         }
-        if self.guidance.is_some_and(|scale| !scale.is_finite()) {
-            return Err(usage(anyhow!("--guidance: expected a finite number")));
-        }
+        check_guidance(self.guidance)?;
         let config = RunConfig::read(&run.config(), &[])?;
         if !config.objective.class_conditional {
             return Err(usage(anyhow!(
                 "the run was trained without classes: there is none to recognise"
             )));
         }
-        if !run.pipeline().exists() {
-            return Err(anyhow!(
-                "{} has no pipeline yet: finish the run with `diffusion train … --resume`",
-                self.directory.display()
-            ));
-        }
+        let directory = finished_pipeline(&run)?;
         let device = self.device.select()?;
         diffusion_torch::keep_freed_memory();
-        let pipeline = PixelPipeline::load(&run.pipeline(), Placement::on(device))?;
+        let pipeline = PixelPipeline::load(&directory, Placement::on(device))?;
         let data = data::read(&config.data)?;
 
         let mut progress: Option<Progress> = None;
@@ -94,13 +87,7 @@ impl Evaluate {
             ..SampleRequest::default()
         };
         let steps = request.n_steps.unwrap_or_default() as u64;
-        let batches = self.n.div_ceil(request.batch_size) as u64;
-        let mut progress = Progress::new("sampling", batches * steps, 0);
-        let samples = pipeline.sample(&request, &mut |now| {
-            let batch = now.first_sample.div_euclid(request.batch_size) as u64;
-            progress.update(batch * steps + now.step as u64, "");
-        })?;
-        progress.finish();
+        let samples = draw(&pipeline, &request)?;
         // The classifier was trained on [−1, 1].
         let images = samples.image.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?;
         let recognised = classifier.judge(&images, &Tensor::f_from_slice(&classes)?)?;

@@ -56,13 +56,13 @@ impl Inspect {
 }
 
 fn model(directory: &Path) -> anyhow::Result<Value> {
-    let config: Value =
-        serde_json::from_str(&std::fs::read_to_string(ConfigFile::read(directory)?.path())?)?;
     let network = load_network(directory, Placement::on(tch::Device::Cpu))?;
-    Ok(describe(&*network, &config))
+    describe(&*network, directory)
 }
 
-fn describe(network: &dyn Network, config: &Value) -> Value {
+fn describe(network: &dyn Network, directory: &Path) -> anyhow::Result<Value> {
+    let config: Value =
+        serde_json::from_str(&std::fs::read_to_string(ConfigFile::read(directory)?.path())?)?;
     let parameters = network.parameters();
     // Parameters by the part of the network that they belong to: the first name, with its index where it has one.
     let mut parts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
@@ -90,7 +90,7 @@ fn describe(network: &dyn Network, config: &Value) -> Value {
             keys.iter().filter(|(k, _)| shown(k)).map(|(k, v)| (k.clone(), v.clone())).collect()
         })
         .unwrap_or_default();
-    json!({
+    Ok(json!({
         "kind": "model",
         "class": network.class_name(),
         "parameters": parameters.count(),
@@ -98,7 +98,7 @@ fn describe(network: &dyn Network, config: &Value) -> Value {
         "bytes": parameters.bytes(),
         "parts": parts,
         "config": config,
-    })
+    }))
 }
 
 fn pipeline(directory: &Path) -> anyhow::Result<Value> {
@@ -109,7 +109,7 @@ fn pipeline(directory: &Path) -> anyhow::Result<Value> {
         "kind": "pipeline",
         "class": index.class_name,
         "classes": pipeline.n_classes(),
-        "unet": model(&directory.join("unet"))?,
+        "unet": describe(pipeline.unet(), &directory.join("unet"))?,
         "scheduler": scheduler,
     }))
 }

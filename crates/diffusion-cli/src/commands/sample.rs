@@ -8,11 +8,10 @@ use diffusion_pipelines::{InitialNoise, PixelPipeline, SampleRequest, Samples};
 use diffusion_samplers::TimestepSpacing;
 use diffusion_train::{RunConfig, RunDir};
 
-use super::DeviceArgument;
+use super::{DeviceArgument, check_guidance, draw, finished_pipeline};
 use crate::exit::usage;
 use crate::output::outln;
 use crate::picture;
-use crate::progress::Progress;
 
 /// Draw samples from a run or a pipeline directory
 #[derive(Debug, clap::Args)]
@@ -73,19 +72,7 @@ impl Sample {
         let device = self.device.select()?;
         diffusion_torch::keep_freed_memory();
         let pipeline = PixelPipeline::load(&source.pipeline, Placement::on(device))?;
-        let mut progress: Option<Progress> = None;
-        let batch_size = request.batch_size;
-        let samples = pipeline.sample(&request, &mut |now| {
-            let batches = now.n_samples.div_ceil(batch_size) as u64;
-            let steps = now.n_steps as u64;
-            let done = now.first_sample.div_euclid(batch_size) as u64 * steps + now.step as u64;
-            progress
-                .get_or_insert_with(|| Progress::new("sampling", batches * steps, 0))
-                .update(done, "");
-        })?;
-        if let Some(progress) = &progress {
-            progress.finish();
-        }
+        let samples = draw(&pipeline, &request)?;
         let files = self.write(&out, target, &samples)?;
         if self.json {
             let result = serde_json::json!({
@@ -103,9 +90,7 @@ impl Sample {
         if self.batch_size == 0 {
             return Err(usage(anyhow!("--batch-size 0: expected at least 1")));
         }
-        if self.guidance.is_some_and(|scale| !scale.is_finite()) {
-            return Err(usage(anyhow!("--guidance: expected a finite number")));
-        }
+        check_guidance(self.guidance)?;
         let initial_noise =
             match &self.init_latents {
                 Some(path) => {
@@ -221,13 +206,8 @@ impl Source {
             return Ok(Self { pipeline: directory.to_owned(), config: None, run: None });
         }
         let config = RunConfig::read(&run.config(), &[])?;
-        if !run.pipeline().exists() {
-            return Err(anyhow!(
-                "{} has no pipeline yet: finish the run with `diffusion train … --resume`",
-                directory.display()
-            ));
-        }
-        Ok(Self { pipeline: run.pipeline(), config: Some(config), run: Some(run) })
+        let pipeline = finished_pipeline(&run)?;
+        Ok(Self { pipeline, config: Some(config), run: Some(run) })
     }
 
     fn default_out(&self, seed: u64) -> PathBuf {
